@@ -1,0 +1,6 @@
+//! The library that integrators embed: end-to-end encrypted conversations over minimal-knowledge relays.
+#![forbid(unsafe_code)]
+
+pub mod handshake;
+pub mod ratchet;
+pub mod vault;

@@ -1,0 +1,143 @@
+//! Every limit of the wire and of what a relay keeps, in one place, with the sum that each comes from.
+//!
+//! Sizes are bytes unless a name says otherwise. The compile-time assertions at the end fail the build when two of
+//! these stop adding up.
+
+// --- the cell ---------------------------------------------------------------------------------
+
+/// Every unit on every link, both ways.
+pub const CELL_LEN: usize = 4_096;
+/// Link-local route id (8), kind (1), flags (1), key-epoch hint (1), close reason (1), zero (4).
+pub const FRAME_LEN: usize = 16;
+/// The next hop, sealed to the entry relay, or random bytes that nobody reads.
+pub const ROUTING_LEN: usize = 365;
+/// HPKE `enc` or random padding (1,120) and an AEAD tag (16).
+pub const SEAL_LEN: usize = ENC_LEN + TAG_LEN;
+/// Length prefix (2) and a protobuf command or reply.
+pub const COMMAND_LEN: usize = 128;
+/// What a mailbox stores and delivers.
+pub const BLOB_LEN: usize = 2_400;
+/// Fills the cell; inside the seal.
+pub const PADDING_LEN: usize = 51;
+/// What the route seal encrypts: command, blob, padding.
+pub const SEALED_LEN: usize = COMMAND_LEN + BLOB_LEN + PADDING_LEN;
+/// Length prefix of the protobuf in the command area.
+pub const COMMAND_PREFIX_LEN: usize = 2;
+/// The longest protobuf beside a blob.
+pub const COMMAND_WITH_BLOB_MAX: usize = COMMAND_LEN - COMMAND_PREFIX_LEN;
+/// The longest protobuf without a blob: it extends into the blob's place.
+pub const COMMAND_ALONE_MAX: usize = COMMAND_LEN + BLOB_LEN - COMMAND_PREFIX_LEN;
+/// What an INFO answer has for a signed `RelayInfo`, with its length prefix: all behind the routing field.
+pub const INFO_LEN: usize = CELL_LEN - FRAME_LEN - ROUTING_LEN;
+
+/// X-Wing ciphertext (draft-connolly-cfrg-xwing-kem): ML-KEM-768 ciphertext (1,088) and X25519 key (32).
+pub const ENC_LEN: usize = 1_120;
+/// X-Wing public key: ML-KEM-768 encapsulation key (1,184) and X25519 key (32).
+pub const XWING_PUBLIC_LEN: usize = 1_216;
+/// ChaCha20-Poly1305 and XChaCha20-Poly1305 tag (RFC 8439).
+pub const TAG_LEN: usize = 16;
+/// Fresh random bytes at the start of a relay's first answer, mixed into a session's keys.
+pub const FRESHNESS_LEN: usize = 32;
+/// The longest next hop: raw fingerprint (32) and `host:port`.
+pub const NEXT_HOP_MAX: usize = 300;
+/// The longest `host:port` of a next hop.
+pub const HOST_PORT_MAX: usize = NEXT_HOP_MAX - 32;
+/// X25519 `enc` in front of a sealed next hop.
+pub const HOP_ENC_LEN: usize = 32;
+/// What is sealed as next hop: length (2), next hop, zeros.
+pub const HOP_PLAIN_LEN: usize = ROUTING_LEN - HOP_ENC_LEN - TAG_LEN;
+/// A key epoch's name.
+pub const KEY_EPOCH_LEN: usize = 8;
+
+// --- routes and sessions ----------------------------------------------------------------------
+
+/// Answer cells that a session may have due: a `Get` of 16 is the largest command.
+pub const ANSWERS_DUE_MAX: u32 = 16;
+/// The most cells that one `Get` or `ObjectGet` asks for.
+pub const GET_MAX: u32 = 16;
+/// Cells that `Watch` pushes beyond the last `Ack`.
+pub const WATCH_WINDOW: u32 = 16;
+/// Cells that an entry relay queues for a route towards the mailbox relay: the answers due bound it.
+pub const ROUTE_QUEUE_FORWARD_MAX: usize = ANSWERS_DUE_MAX as usize;
+/// Cells that an entry relay queues for a route back to the client: answers due and a watch window.
+pub const ROUTE_QUEUE_BACK_MAX: usize = (ANSWERS_DUE_MAX + WATCH_WINDOW) as usize;
+/// Cells sealed each way in a session before it must roll over: 2^20.
+pub const SESSION_CELLS_MAX: u64 = 1 << 20;
+/// Session age at which the earliest roll-over is drawn, in minutes.
+pub const SESSION_MINUTES_MIN: u64 = 30;
+/// Session age by which a session has rolled over, in minutes.
+pub const SESSION_MINUTES_MAX: u64 = 60;
+/// A session that proved no key, and asked for nothing that needs none, is closed after this many seconds.
+pub const UNPROVEN_SECONDS_MAX: u64 = 10;
+/// Routes of one client link at an entry relay: a mailbox each way for some hundred contacts.
+pub const ROUTES_PER_LINK_MAX: usize = 256;
+/// Routes that an entry relay carries in all.
+pub const ROUTES_MAX: usize = 65_536;
+/// OPENs and INFOs that a client link may have made and not yet regained (a token bucket's size).
+pub const OPENS_PER_LINK_BURST: u32 = 64;
+/// OPENs and INFOs that a client link regains a second.
+pub const OPENS_PER_LINK_SECOND: u32 = 4;
+/// Unproven sessions of one link at the mailbox relay (a link from an entry relay carries many clients').
+pub const UNPROVEN_PER_LINK_MAX: usize = 1_024;
+/// Unproven sessions in all at the mailbox relay.
+pub const UNPROVEN_MAX: usize = 8_192;
+/// Sessions in all at the mailbox relay: 300,000 watched mailboxes and their writers.
+pub const SESSIONS_MAX: usize = 700_000;
+/// Links in all at a relay.
+pub const LINKS_MAX: usize = 20_000;
+/// Cells of one link that wait for the core; the carrier stops reading beyond it.
+pub const LINK_INBOX_MAX: usize = 64;
+/// Seconds after which a link that takes none of the cells that wait for it is closed.
+pub const LINK_STALLED_SECONDS_MAX: u64 = 30;
+/// Seconds that an entry relay waits for a peer to answer a dial.
+pub const DIAL_SECONDS_MAX: u64 = 10;
+/// Pooled links to peer relays.
+pub const PEERS_MAX: usize = 1_024;
+
+// --- keys and time ----------------------------------------------------------------------------
+
+/// Seal, auth and hop keys are made anew after this many hours, and destroyed this many after that.
+pub const KEY_EPOCH_HOURS: u32 = 24;
+/// A `RelayInfo` is signed anew, and cached at most, for this many minutes.
+pub const INFO_MINUTES: u64 = 60;
+/// A `RelayInfo` is refused this many minutes after it was signed: an hour's cache at an entry, one at a client, and clock skew.
+pub const INFO_VALID_MINUTES: u64 = 180;
+/// A `RelayInfo` signed by more than this many minutes before the newest seen from that relay is refused.
+pub const INFO_ROLLBACK_MINUTES_MAX: u64 = 120;
+
+// --- what a relay keeps -----------------------------------------------------------------------
+
+/// Days that a blob is kept; its hour of expiry is what the disk shows.
+pub const BLOB_TTL_DAYS: u32 = 21;
+/// Blobs in a mailbox by default: the longest text (256 KiB in fragments of at least 1,024) fits twice.
+pub const MAILBOX_BLOBS_MAX: u32 = 512;
+/// Days after the last day on which its reader came that a mailbox goes.
+pub const MAILBOX_IDLE_DAYS: u32 = 180;
+/// Chunks of an object.
+pub const OBJECT_CHUNKS_MAX: u32 = 8_192;
+/// Hours that an object may ask to be kept: as long as a blob.
+pub const OBJECT_TTL_HOURS_MAX: u32 = BLOB_TTL_DAYS * 24;
+/// Hours after its last chunk that an unfinished object goes.
+pub const OBJECT_UNFINISHED_HOURS: u32 = 1;
+/// The hardest proof of work that a client does: more would drain an old phone.
+pub const POW_BITS_MAX: u32 = 26;
+
+// --- end to end -------------------------------------------------------------------------------
+
+/// The longest text: 256 KiB.
+pub const TEXT_MAX: usize = 256 * 1_024;
+/// The longest invitation link, in characters.
+pub const INVITATION_LINK_MAX: usize = 320;
+
+const _: () = {
+    assert!(FRAME_LEN + ROUTING_LEN + SEAL_LEN + SEALED_LEN == CELL_LEN);
+    assert!(SEAL_LEN == 1_136);
+    assert!(SEALED_LEN == 2_579);
+    assert!(HOP_PLAIN_LEN >= 2 + NEXT_HOP_MAX);
+    assert!(INFO_LEN == 3_715);
+    assert!(FRESHNESS_LEN <= ENC_LEN);
+    assert!(GET_MAX <= ANSWERS_DUE_MAX);
+    assert!(TEXT_MAX.div_ceil(1_024) * 2 <= MAILBOX_BLOBS_MAX as usize);
+    assert!(SESSION_MINUTES_MIN < SESSION_MINUTES_MAX);
+    assert!(INFO_MINUTES * 2 < INFO_VALID_MINUTES);
+};

@@ -1,0 +1,178 @@
+//! What is inside the seal of a cell: a protobuf command or reply, at most one blob, and zeros.
+//!
+//! The command area begins with the protobuf's length (2 bytes, big-endian). A message with a blob has 126 bytes, one
+//! without extends into the blob's place and has 2,526. Unused bytes are zero and are checked, so that a cell has one
+//! encoding only.
+
+use core::fmt;
+
+use prost::Message;
+use zeroize::ZeroizeOnDrop;
+
+use crate::limits::{
+    BLOB_LEN, COMMAND_ALONE_MAX, COMMAND_LEN, COMMAND_PREFIX_LEN, COMMAND_WITH_BLOB_MAX, SEALED_LEN,
+};
+use crate::wire::{Command, Reply, command, object_put, reply};
+
+/// What a mailbox stores and delivers: 2,400 bytes, opaque to relays.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob(Box<[u8; BLOB_LEN]>);
+
+impl Blob {
+    /// Takes 2,400 bytes.
+    #[must_use]
+    pub fn new(bytes: Box<[u8; BLOB_LEN]>) -> Self {
+        Self(bytes)
+    }
+
+    /// The 2,400 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; BLOB_LEN] {
+        &self.0
+    }
+
+    /// The id under which a mailbox recognises this blob when it comes again.
+    #[must_use]
+    pub fn put_id(&self) -> crate::ids::PutId {
+        crate::ids::PutId::of(&self.0[..])
+    }
+}
+
+impl TryFrom<&[u8]> for Blob {
+    type Error = PayloadError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, PayloadError> {
+        bytes.to_vec().into_boxed_slice().try_into().map(Self).map_err(|_| PayloadError::Blob)
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Blob(..)")
+    }
+}
+
+/// A payload that breaks a rule. In a session this is the peer's misbehaviour, and the session is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// The message does not fit: 126 bytes beside a blob, 2,526 alone.
+    #[error("a message that is too long for its cell")]
+    TooLong,
+    /// The length prefix, the protobuf or the zeros do not hold.
+    #[error("a malformed message in a cell")]
+    Malformed,
+    /// A message without its blob, with one that it does not have, or a blob of another length.
+    #[error("a message with a wrong blob")]
+    Blob,
+}
+
+/// 2,579 bytes: command, blob, padding, before sealing or after opening.
+#[derive(ZeroizeOnDrop)]
+pub struct Payload(pub(crate) Box<[u8; SEALED_LEN]>);
+
+impl Payload {
+    /// The payload of a command.
+    ///
+    /// # Errors
+    /// [`PayloadError`] when the message is too long or its blob missing or too many.
+    pub fn of_command(command: &Command, blob: Option<&Blob>) -> Result<Self, PayloadError> {
+        if command_has_blob(command) != blob.is_some() {
+            return Err(PayloadError::Blob);
+        }
+        Self::encode(command, blob)
+    }
+
+    /// The payload of a reply.
+    ///
+    /// # Errors
+    /// As [`Payload::of_command`].
+    pub fn of_reply(reply: &Reply, blob: Option<&Blob>) -> Result<Self, PayloadError> {
+        if reply_has_blob(reply) != blob.is_some() {
+            return Err(PayloadError::Blob);
+        }
+        Self::encode(reply, blob)
+    }
+
+    /// Reads a command and its blob.
+    ///
+    /// # Errors
+    /// [`PayloadError`] when the bytes are not the one encoding of a command with its blob.
+    pub fn command(&self) -> Result<(Command, Option<Blob>), PayloadError> {
+        self.decode(command_has_blob)
+    }
+
+    /// Reads a reply and its blob.
+    ///
+    /// # Errors
+    /// As [`Payload::command`].
+    pub fn reply(&self) -> Result<(Reply, Option<Blob>), PayloadError> {
+        self.decode(reply_has_blob)
+    }
+
+    fn encode(message: &impl Message, blob: Option<&Blob>) -> Result<Self, PayloadError> {
+        let len = message.encoded_len();
+        let max = if blob.is_some() { COMMAND_WITH_BLOB_MAX } else { COMMAND_ALONE_MAX };
+        let prefix = u16::try_from(len).map_err(|_| PayloadError::TooLong)?;
+        if len > max {
+            return Err(PayloadError::TooLong);
+        }
+        let mut bytes = Box::new([0; SEALED_LEN]);
+        bytes[..COMMAND_PREFIX_LEN].copy_from_slice(&prefix.to_be_bytes());
+        let mut rest = &mut bytes[COMMAND_PREFIX_LEN..];
+        message.encode(&mut rest).map_err(|_| PayloadError::TooLong)?;
+        if let Some(blob) = blob {
+            bytes[COMMAND_LEN..COMMAND_LEN + BLOB_LEN].copy_from_slice(blob.as_bytes());
+        }
+        Ok(Self(bytes))
+    }
+
+    fn decode<M: Message + Default>(
+        &self,
+        has_blob: impl Fn(&M) -> bool,
+    ) -> Result<(M, Option<Blob>), PayloadError> {
+        let len = usize::from(u16::from_be_bytes([self.0[0], self.0[1]]));
+        let end = COMMAND_PREFIX_LEN + len;
+        if len > COMMAND_ALONE_MAX {
+            return Err(PayloadError::Malformed);
+        }
+        let message =
+            M::decode(&self.0[COMMAND_PREFIX_LEN..end]).map_err(|_| PayloadError::Malformed)?;
+        let (blob, unused_from) = if has_blob(&message) {
+            if end > COMMAND_LEN || self.0[end..COMMAND_LEN].iter().any(|byte| *byte != 0) {
+                return Err(PayloadError::Malformed);
+            }
+            let blob = Blob::try_from(&self.0[COMMAND_LEN..COMMAND_LEN + BLOB_LEN])?;
+            (Some(blob), COMMAND_LEN + BLOB_LEN)
+        } else {
+            (None, end)
+        };
+        if self.0[unused_from..].iter().any(|byte| *byte != 0) {
+            return Err(PayloadError::Malformed);
+        }
+        Ok((message, blob))
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Payload(..)")
+    }
+}
+
+fn command_has_blob(command: &Command) -> bool {
+    match &command.command {
+        Some(command::Command::Put(_)) => true,
+        Some(command::Command::ObjectPut(put)) => {
+            matches!(put.step, Some(object_put::Step::Chunk(_)))
+        }
+        _ => false,
+    }
+}
+
+fn reply_has_blob(reply: &Reply) -> bool {
+    matches!(
+        reply.reply,
+        Some(reply::Reply::Delivery(_) | reply::Reply::Push(_) | reply::Reply::Chunk(_))
+    )
+}

@@ -1,0 +1,95 @@
+//! Proof of work: what creating state at a relay costs, until tokens are there.
+//!
+//! A partial preimage of SHA-256 (hashcash): the hash of label, command, fingerprint, key epoch, object id, declared
+//! size and an 8-byte nonce begins with as many zero bits as the relay's `RelayInfo` asks for. A proof is good for one
+//! object at one relay in one key epoch. Finding it takes 2^bits hashes on average, checking it takes one.
+
+use sha2::{Digest, Sha256};
+
+use crate::limits::POW_BITS_MAX;
+use crate::seal::RouteContext;
+
+const LABEL: &[u8] = b"hearken/1 proof of work";
+
+/// What the work is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Purpose {
+    /// `Create`.
+    Mailbox = 1,
+    /// `ObjectPut`.
+    Object = 2,
+}
+
+/// What is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Challenge<'a> {
+    /// What the work is for.
+    pub purpose: Purpose,
+    /// At which relay, in which key epoch.
+    pub context: &'a RouteContext,
+    /// Id of the mailbox or object.
+    pub object_id: &'a [u8; 32],
+    /// Declared size: chunks of an object, else 0.
+    pub size: u32,
+}
+
+/// Nonces tried in one call of [`Search::advance`]: some milliseconds on an old phone, so that nothing stalls on it.
+pub const STEP_HASHES: u32 = 4_096;
+
+/// A search for a proof that its caller can spread over time or give up.
+#[derive(Clone, Debug)]
+pub struct Search {
+    prefix: Sha256,
+    bits: u32,
+    next: u64,
+}
+
+impl Search {
+    /// Begins a search from a nonce drawn at random. `None` when more bits are asked for than a client does (26).
+    #[must_use]
+    pub fn new(challenge: &Challenge<'_>, bits: u32, first_nonce: u64) -> Option<Self> {
+        (bits <= POW_BITS_MAX).then(|| Self { prefix: prefix(challenge), bits, next: first_nonce })
+    }
+
+    /// Tries the next 4,096 nonces.
+    pub fn advance(&mut self) -> Option<u64> {
+        for _ in 0..STEP_HASHES {
+            let nonce = self.next;
+            self.next = self.next.wrapping_add(1);
+            if zero_bits(&self.prefix, nonce) >= self.bits {
+                return Some(nonce);
+            }
+        }
+        None
+    }
+}
+
+/// Whether `nonce` proves at least `bits` bits of work.
+#[must_use]
+pub fn verify(challenge: &Challenge<'_>, bits: u32, nonce: u64) -> bool {
+    zero_bits(&prefix(challenge), nonce) >= bits
+}
+
+fn prefix(challenge: &Challenge<'_>) -> Sha256 {
+    let mut hash = Sha256::new();
+    hash.update(LABEL);
+    hash.update([challenge.purpose as u8]);
+    hash.update(challenge.context.fingerprint.as_bytes());
+    hash.update(challenge.context.key_epoch.as_bytes());
+    hash.update(challenge.object_id);
+    hash.update(challenge.size.to_be_bytes());
+    hash
+}
+
+fn zero_bits(prefix: &Sha256, nonce: u64) -> u32 {
+    let hash = prefix.clone().chain_update(nonce.to_be_bytes()).finalize();
+    let mut bits = 0;
+    for byte in hash {
+        bits += byte.leading_zeros();
+        if byte != 0 {
+            break;
+        }
+    }
+    bits
+}

@@ -1,0 +1,4 @@
+//! Hearken's minimal-knowledge relay: it forwards and briefly stores fixed-size sealed cells.
+#![forbid(unsafe_code)]
+
+pub mod store;
