@@ -240,6 +240,10 @@ pub struct Watching {
     /// Whether a sender is set.
     #[prost(bool, tag = "2")]
     pub claimed: bool,
+    /// Position of the newest blob that waits beyond `after` now and will be pushed, 0 where none does: a reader that has
+    /// stored that one has everything.
+    #[prost(uint64, tag = "3")]
+    pub newest: u64,
 }
 /// The command was not carried out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
