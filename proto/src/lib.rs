@@ -17,4 +17,5 @@ pub mod payload;
 pub mod pow;
 pub mod seal;
 pub mod time;
+pub mod tls;
 pub mod wire;
