@@ -40,7 +40,9 @@ pub enum StoreError {
         folder: PathBuf,
     },
     /// The folder was written by a version of this program that this one does not know.
-    #[error("the store has format {found}, this program knows {known}; use the program that wrote it")]
+    #[error(
+        "the store has format {found}, this program knows {known}; use the program that wrote it"
+    )]
     Incompatible {
         /// The format on disk.
         found: u16,
@@ -65,7 +67,11 @@ impl StoreError {
     /// The error for what the system answered while `action` was done; a lack of room becomes [`StoreError::Full`].
     #[must_use]
     pub fn io(action: &'static str, error: &io::Error) -> Self {
-        if is_lack_of_room(error.kind()) { Self::Full } else { Self::Io { action, kind: error.kind() } }
+        if is_lack_of_room(error.kind()) {
+            Self::Full
+        } else {
+            Self::Io { action, kind: error.kind() }
+        }
     }
 }
 

@@ -8,18 +8,25 @@
 //! sealed by [`day_keys`]), and expiry by an engine's own clock, which is never trusted.
 
 pub mod batch;
+pub mod committer;
+pub mod day_keys;
 pub mod error;
+pub mod key_files;
 pub mod memory;
+pub mod reader;
 pub mod transaction;
-
 
 use std::collections::BTreeMap;
 
 use hearken_proto::time::UnixDay;
 
 pub use batch::{Command, run_batch};
+pub use committer::{Committer, CommitterParts};
+pub use day_keys::DayKeys;
 pub use error::StoreError;
+pub use key_files::KeyFolder;
 pub use memory::MemoryStore;
+pub use reader::{Query, Reader};
 pub use transaction::{Savepoint, Transaction};
 
 /// Longest key in bytes: two ids, a kind and two positions fit with room to spare.

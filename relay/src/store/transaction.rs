@@ -77,8 +77,7 @@ impl<'a> Transaction<'a> {
             })
             .unwrap_or_default();
         // Each overlaid row hides at most one committed row, so this many committed rows are always enough.
-        let committed =
-            self.store.range(space, from, to, limit.saturating_add(overlay.len()))?;
+        let committed = self.store.range(space, from, to, limit.saturating_add(overlay.len()))?;
 
         let mut rows = Vec::with_capacity(limit.min(committed.len() + overlay.len()));
         let mut overlay = overlay.into_iter().peekable();
