@@ -3,4 +3,5 @@
 
 pub mod handshake;
 pub mod ratchet;
+pub(crate) mod route;
 pub mod vault;
