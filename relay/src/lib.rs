@@ -1,4 +1,5 @@
 //! Hearken's minimal-knowledge relay: it forwards and briefly stores fixed-size sealed cells.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod store;
