@@ -24,6 +24,8 @@ struct State {
     commits: u64,
     /// The number of coming commits that fail, and how.
     failures: Option<(u32, StoreError)>,
+    /// Whether [`Store::has_room`] says no.
+    full: bool,
     /// Rows that `read` and `range` handed out or looked at, for tests of work done.
     rows_read: u64,
 }
@@ -67,6 +69,11 @@ impl MemoryStore {
     /// Makes the next `count` commits fail with `error`; zero makes commits work again.
     pub fn fail_commits(&self, count: u32, error: StoreError) {
         self.lock().failures = (count > 0).then_some((count, error));
+    }
+
+    /// Makes [`Store::has_room`] answer `!full`.
+    pub fn set_full(&self, full: bool) {
+        self.lock().full = full;
     }
 
     /// Rows that reads and ranges handed out since the store was made.
@@ -170,6 +177,10 @@ impl Store for MemoryStore {
             .map(|(key, value)| (key.len() + value.len()) as u64)
             .sum();
         StoreTotals { disk_bytes: bytes, days, commits: state.commits }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.lock().full
     }
 
     fn generation(&self) -> u16 {

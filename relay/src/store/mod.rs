@@ -9,8 +9,11 @@
 
 pub mod batch;
 pub mod committer;
+#[cfg(test)]
+mod conformance;
 pub mod day_keys;
 pub mod error;
+pub mod fjall;
 pub mod key_files;
 pub mod memory;
 pub mod reader;
@@ -20,6 +23,7 @@ use std::collections::BTreeMap;
 
 use hearken_proto::time::UnixDay;
 
+pub use self::fjall::{FjallConfig, FjallStore};
 pub use batch::{Command, run_batch};
 pub use committer::{Committer, CommitterParts};
 pub use day_keys::DayKeys;
@@ -147,6 +151,10 @@ pub trait Store: Send + Sync {
 
     /// Totals for `stats`.
     fn totals(&self) -> StoreTotals;
+
+    /// Whether there is room for new blobs. Where there is not, [`Transaction`] refuses them one by one, so that
+    /// acknowledgements and expiry in the same batch still get through and make room.
+    fn has_room(&self) -> bool;
 
     /// What positions begin with: raised by a restore, so that a cursor never stands above a later blob.
     fn generation(&self) -> u16;

@@ -24,13 +24,14 @@ pub struct Transaction<'a> {
     store: &'a dyn Store,
     overlay: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     undo: Vec<Undo>,
+    has_room: bool,
 }
 
 impl<'a> Transaction<'a> {
     /// An empty overlay over `store`.
     #[must_use]
     pub fn new(store: &'a dyn Store) -> Self {
-        Self { store, overlay: BTreeMap::new(), undo: Vec::new() }
+        Self { store, overlay: BTreeMap::new(), undo: Vec::new(), has_room: store.has_room() }
     }
 
     /// The store's generation, which positions begin with.
@@ -110,7 +111,8 @@ impl<'a> Transaction<'a> {
     /// Sets a row that is not there yet. `false`, and nothing changes, where it is.
     ///
     /// # Errors
-    /// Those of [`Store::read`].
+    /// [`StoreError::Full`] for a new row of a [`Space::Day`] where the disk has no room (see [`Store::has_room`]);
+    /// those of [`Store::read`].
     pub fn put_if_absent(
         &mut self,
         space: Space,
@@ -119,6 +121,9 @@ impl<'a> Transaction<'a> {
     ) -> Result<bool, StoreError> {
         if self.read(space, key)?.is_some() {
             return Ok(false);
+        }
+        if !self.has_room && matches!(space, Space::Day(_)) {
+            return Err(StoreError::Full);
         }
         self.write(space, key, Some(value));
         Ok(true)
@@ -129,7 +134,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] where the position is taken: the caller's count is wrong, and going on would
-    /// overwrite a blob. Those of [`Store::read`].
+    /// overwrite a blob. Those of [`Transaction::put_if_absent`].
     pub fn append(
         &mut self,
         space: Space,

@@ -1,0 +1,390 @@
+//! The engine on disk: fjall 3, one keyspace for rows and one for each expiry day.
+//!
+//! Guarantees: those of [`Store`]. A commit is in the journal, synced (`fdatasync`), before it returns. After a failed
+//! write the library refuses everything that follows, so the store closes it, cuts what was refused off the journal
+//! (see `journal`), and opens it anew, all before the refusal is given: a refused batch can never reappear. Where
+//! opening fails too, reads and commits answer [`StoreError::Unavailable`], and commits try again, once a second.
+//!
+//! The data folder: `lock` (against a second process), `store-format` (format and generation, checksummed), `engine/`
+//! (fjall's), `clean-stop` (only while no process runs). Keys are other folders' affair.
+//!
+//! Two duties of the process: SIGXFSZ must not have its default effect, else a file-size limit kills instead of
+//! refusing; and days whose last write is past are to be flushed (see [`Store::flush_day`]).
+
+mod engine;
+mod folder;
+mod journal;
+#[cfg(test)]
+pub(in crate::store) mod test_support;
+#[cfg(test)]
+mod tests_damage;
+#[cfg(test)]
+mod tests_process;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use hearken_proto::time::UnixDay;
+
+use self::engine::{CommitFailure, Engine};
+use self::folder::{CleanStop, DataFolder, RESTORE};
+use super::{Batch, KEY_LEN_MAX, Row, Space, Store, StoreError, StoreTotals, VALUE_LEN_MAX};
+
+/// Free disk space below which new blobs are refused, so that what frees space (acknowledgements, expiry) and what the
+/// engine moves in the background (32 MiB of memtables, tables of 64 MiB being merged) still have room.
+const RESERVE_BYTES: u64 = 256 << 20;
+/// The least time between two attempts to open the engine anew.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the library's threads may take to let go of the journal.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// What an operator or a test may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FjallConfig {
+    /// Free disk space in bytes below which new blobs are refused; 256 MiB.
+    pub reserve_bytes: u64,
+    /// The least time between two attempts to open the engine anew after a failure in the background; 1 s.
+    pub reopen_interval: Duration,
+}
+
+impl Default for FjallConfig {
+    fn default() -> Self {
+        Self { reserve_bytes: RESERVE_BYTES, reopen_interval: REOPEN_INTERVAL }
+    }
+}
+
+/// The store in a folder.
+pub struct FjallStore {
+    /// `None` after a failure, until it can be opened again.
+    engine: RwLock<Option<Engine>>,
+    /// One commit, drop or flush at a time.
+    writer: Mutex<Writer>,
+    generation: u16,
+    config: FjallConfig,
+    folder: DataFolder,
+}
+
+struct Writer {
+    /// The last commit that was accepted: nothing above it may be in the journal at an opening.
+    last_commit: u64,
+    commits: u64,
+    reopened: Option<Instant>,
+}
+
+impl FjallStore {
+    /// Opens the store in `data`, made where there is none, and locks the folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::Corrupt`] (nothing was changed), [`StoreError::Incompatible`],
+    /// [`StoreError::Io`], [`StoreError::Full`].
+    pub fn open(data: &Path, config: FjallConfig) -> Result<Self, StoreError> {
+        let folder = DataFolder::lock(data)?;
+        let engine_folder = folder.engine();
+        let known = folder.generation()?;
+        let clean = folder.clean_stop()?;
+        let (engine, last_commit) = if known.is_some() {
+            let scanned = journal_of(&engine_folder, clean, None)?;
+            let engine = Engine::open(&engine_folder)?;
+            let last = engine.last_commit()?;
+            // Everything in the journals must have come through the engine's own reading of them.
+            let expected = scanned.or(clean.map(|clean| clean.commit));
+            if expected.is_some_and(|expected| expected != last) {
+                return Err(corrupt("the store's engine files"));
+            }
+            (engine, last)
+        } else {
+            (Self::create_engine(&engine_folder)?, 0)
+        };
+        let generation = known.unwrap_or(0);
+        if known.is_none() {
+            // Written last: an engine without it holds nothing that was ever acknowledged.
+            folder.set_generation(generation)?;
+        }
+        folder.clear_clean_stop()?;
+        Ok(Self {
+            engine: RwLock::new(Some(engine)),
+            writer: Mutex::new(Writer { last_commit, commits: 0, reopened: None }),
+            generation,
+            config,
+            folder,
+        })
+    }
+
+    /// Reads every row, so that damage in tables that nobody asked for shows too; answers how many rows there are.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] at the first damage; [`StoreError::Io`].
+    pub fn verify(&self) -> Result<u64, StoreError> {
+        self.with_engine(Engine::read_all)
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn create_engine(engine_folder: &Path) -> Result<Engine, StoreError> {
+        if engine_folder.exists() {
+            // Either a first start that was cut short, or a format file that was lost: then there are commits.
+            let holds_commits = journal_of(engine_folder, None, None)
+                .map_or(true, |last_commit| last_commit.is_some());
+            if holds_commits {
+                return Err(corrupt("store-format"));
+            }
+            fs::remove_dir_all(engine_folder)
+                .map_err(|error| StoreError::io("making the store", &error))?;
+        }
+        Engine::open(engine_folder)
+    }
+
+    fn with_engine<T>(
+        &self,
+        call: impl FnOnce(&Engine) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        call(engine.as_ref().ok_or(StoreError::Unavailable)?)
+    }
+
+    fn with_engine_mut<T>(
+        &self,
+        call: impl FnOnce(&mut Engine) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        call(engine.as_mut().ok_or(StoreError::Unavailable)?)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_open(&self) -> bool {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Closes the engine, cuts off what was not accepted, opens it anew.
+    fn reopen(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        *slot = None;
+        writer.reopened = Some(Instant::now());
+        let engine_folder = self.folder.engine();
+        wait_until_closed(&engine_folder)?;
+        journal_of(&engine_folder, None, Some(writer.last_commit))?;
+        let engine = Engine::open(&engine_folder)?;
+        if engine.last_commit()? != writer.last_commit {
+            return Err(corrupt("the store's engine files"));
+        }
+        *slot = Some(engine);
+        Ok(())
+    }
+
+    fn try_commit(&self, batch: &Batch, number: u64) -> Result<(), CommitFailure> {
+        let made = self.with_engine(|engine| Ok(engine.has_days_of(batch)));
+        if made == Ok(false) {
+            self.with_engine_mut(|engine| engine.make_days_of(batch))
+                .map_err(CommitFailure::Undecided)?;
+        }
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        match engine.as_ref() {
+            Some(engine) => engine.commit(batch, number),
+            None => Err(CommitFailure::Poisoned),
+        }
+    }
+
+    fn has_free(&self, bytes: u64) -> bool {
+        // Where the system does not say, the write itself will.
+        rustix::fs::statvfs(self.folder.path())
+            .map_or(true, |disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= bytes)
+    }
+
+    /// The cause of a background failure, as far as it can be told afterwards.
+    fn background_failure(&self) -> StoreError {
+        if self.has_room() { StoreError::Unavailable } else { StoreError::Full }
+    }
+}
+
+impl Store for FjallStore {
+    fn read(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with_engine(|engine| engine.read(space, key))
+    }
+
+    fn range(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        self.with_engine(|engine| engine.range(space, from, to, limit))
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let fits = |(_, key, value): (Space, &[u8], Option<&[u8]>)| {
+            !key.is_empty()
+                && key.len() <= KEY_LEN_MAX
+                && value.is_none_or(|value| value.len() <= VALUE_LEN_MAX)
+        };
+        if !batch.writes().all(fits) {
+            return Err(StoreError::Io {
+                action: "writing the store",
+                kind: std::io::ErrorKind::InvalidInput,
+            });
+        }
+        let number = writer.last_commit + 1;
+        let mut failure = self.try_commit(&batch, number);
+        if matches!(failure, Err(CommitFailure::Poisoned)) {
+            // Nothing of the batch was written, so it may be tried after an opening; the opening not too often.
+            if writer
+                .reopened
+                .is_some_and(|reopened| reopened.elapsed() < self.config.reopen_interval)
+            {
+                return Err(self.background_failure());
+            }
+            self.reopen(&mut writer).inspect_err(|_| {
+                tracing::error!("the store could not be opened again after a failure");
+            })?;
+            failure = self.try_commit(&batch, number);
+        }
+        match failure {
+            Ok(()) => {
+                writer.last_commit = number;
+                writer.commits += 1;
+                Ok(())
+            }
+            Err(CommitFailure::Poisoned) => Err(self.background_failure()),
+            Err(CommitFailure::Undecided(error)) => {
+                if self.reopen(&mut writer).is_err() {
+                    tracing::error!("the store could not be opened again after a failed write");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn drop_day(&self, day: UnixDay) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        if !self.is_open() {
+            self.reopen(&mut writer)?;
+        }
+        self.with_engine_mut(|engine| engine.drop_day(day))
+    }
+
+    fn flush_day(&self, day: UnixDay) -> Result<(), StoreError> {
+        let _writer = self.writer();
+        self.with_engine(|engine| engine.flush_day(day))
+    }
+
+    fn days(&self) -> Vec<UnixDay> {
+        self.with_engine(|engine| Ok(engine.days())).unwrap_or_default()
+    }
+
+    fn totals(&self) -> StoreTotals {
+        let writer = self.writer();
+        let _ = self.with_engine(|engine| {
+            engine.refresh_snapshot();
+            Ok(())
+        });
+        StoreTotals {
+            disk_bytes: disk_bytes(&self.folder.engine()),
+            days: u32::try_from(self.days().len()).unwrap_or(u32::MAX),
+            commits: writer.commits,
+        }
+    }
+
+    fn generation(&self) -> u16 {
+        self.generation
+    }
+
+    fn has_room(&self) -> bool {
+        self.has_free(self.config.reserve_bytes)
+    }
+}
+
+impl Drop for FjallStore {
+    fn drop(&mut self) {
+        let commit = self.writer().last_commit;
+        let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(engine) = slot.take() else { return };
+        let settled = engine.settled();
+        drop(engine);
+        if let Some(seqno) = settled
+            && wait_until_closed(&self.folder.engine()).is_ok()
+        {
+            // Without the mark the next opening trusts all but the last commit's bytes.
+            let _ = self.folder.set_clean_stop(CleanStop { commit, seqno });
+        }
+    }
+}
+
+fn journal_of(
+    engine_folder: &Path,
+    clean: Option<CleanStop>,
+    accepted: Option<u64>,
+) -> Result<Option<u64>, StoreError> {
+    journal::check(engine_folder, clean, accepted)
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt { what: what.to_owned(), advice: RESTORE }
+}
+
+/// Waits until no thread of this process holds a journal: the library's last thread lets go of it, and writes what it
+/// had buffered, a moment after the database is dropped.
+fn wait_until_closed(engine_folder: &Path) -> Result<(), StoreError> {
+    let folder = fs::canonicalize(engine_folder)
+        .map_err(|error| StoreError::io("closing the store", &error))?;
+    let begun = Instant::now();
+    while holds_journal(&folder) {
+        if begun.elapsed() > CLOSE_WAIT_MAX {
+            return Err(StoreError::Unavailable);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn holds_journal(engine_folder: &Path) -> bool {
+    let Ok(open_files) = fs::read_dir("/proc/self/fd") else {
+        // No such list on this system: give the thread the moment that it needs.
+        std::thread::sleep(Duration::from_millis(50));
+        return false;
+    };
+    open_files.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).any(|path| {
+        path.starts_with(engine_folder) && path.extension().is_some_and(|end| end == "jnl")
+    })
+}
+
+/// Bytes that a folder really occupies: journals are made larger than they are filled.
+fn disk_bytes(folder: &Path) -> u64 {
+    let mut bytes = 0;
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) => bytes += occupied(&meta),
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(unix)]
+fn occupied(meta: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(meta) * 512
+}
+
+#[cfg(not(unix))]
+fn occupied(meta: &fs::Metadata) -> u64 {
+    meta.len()
+}
