@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use hearken_proto::address::RelayAddress;
+use hearken_proto::cell::Cell;
 use hearken_proto::hop::NextHop;
 use hearken_proto::ids::Fingerprint;
+use hearken_proto::info::{self, VerifiedInfo};
+use hearken_proto::seal::SealError;
+use rand_core::CryptoRng;
 
 /// A route: to the relay itself, or over an entry relay that sees the address and no mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,18 +31,36 @@ impl RoutePlan {
 pub(super) struct PlaceTurns(BTreeMap<Fingerprint, usize>);
 
 impl PlaceTurns {
-    /// The place whose turn it is.
-    pub(super) fn next_hop(&self, relay: &RelayAddress) -> NextHop {
-        let turn = self.0.get(&relay.fingerprint()).copied().unwrap_or(0);
-        let places = relay.places();
-        NextHop { fingerprint: relay.fingerprint(), host_port: places[turn % places.len()].clone() }
+    /// Seals the next hop into an OPEN or INFO that goes over an entry, and says which turn it was. One that is for the
+    /// first hop itself stays as it is.
+    ///
+    /// # Errors
+    /// [`SealError::PublicKey`] when the entry's hop key cannot be sealed to.
+    pub(super) fn point(
+        &self,
+        mut cell: Cell,
+        plan: &RoutePlan,
+        entry: Option<&VerifiedInfo>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Cell, Option<usize>), SealError> {
+        let Some(entry) = entry else { return Ok((cell, None)) };
+        let (hop, turn) = self.next_hop(&plan.relay);
+        let routing = entry.hop_key().seal(entry.context(), &hop, rng)?;
+        Ok((info::set_next_hop(&mut cell, &routing), Some(turn)))
     }
 
-    /// The place did not do: the next attempt goes to the next one.
-    pub(super) fn pass(&mut self, relay: &RelayAddress) {
-        if relay.places().len() > 1 {
-            let turn = self.0.entry(relay.fingerprint()).or_default();
-            *turn = turn.wrapping_add(1);
+    fn next_hop(&self, relay: &RelayAddress) -> (NextHop, usize) {
+        let fingerprint = relay.fingerprint();
+        let turn = self.0.get(&fingerprint).copied().unwrap_or(0);
+        let places = relay.places();
+        (NextHop { fingerprint, host_port: places[turn % places.len()].clone() }, turn)
+    }
+
+    /// The place of that turn did not do: the next attempt goes to the next one, however many tried it.
+    pub(super) fn pass(&mut self, relay: Fingerprint, turn: usize) {
+        let current = self.0.entry(relay).or_default();
+        if *current == turn {
+            *current = turn.wrapping_add(1);
         }
     }
 }
