@@ -198,6 +198,13 @@ impl PublicHost {
     }
 }
 
+impl core::fmt::Display for PublicHost {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
