@@ -212,10 +212,11 @@ impl Engine {
 
     /// Moves everything into tables and waits for it.
     #[cfg(test)]
-    pub(super) fn flush_everything(&self) {
-        for keyspace in self.keyspaces() {
-            assert!(keyspace.rotate_memtable_and_wait().is_ok(), "a flush failed");
-        }
+    pub(super) fn flush_everything(&self) -> Result<(), StoreError> {
+        let mut keyspaces = self.keyspaces();
+        guarded("a table of the store", || {
+            keyspaces.try_for_each(Keyspace::rotate_memtable_and_wait)
+        })
     }
 
     /// Above every sequence number given, if everything is on disk and no background thread failed.
@@ -295,9 +296,10 @@ fn corrupt(what: &str) -> StoreError {
 fn translated(what: &str, error: &Error) -> StoreError {
     match error {
         Error::Io(error) | Error::Storage(LsmError::Io(error)) => match error.kind() {
-            // A file that the engine's own lists name is not there, or ends early.
+            // A file that the engine's own lists name is not there, ends early, or is read at a place that cannot be.
             std::io::ErrorKind::NotFound
             | std::io::ErrorKind::UnexpectedEof
+            | std::io::ErrorKind::InvalidInput
             | std::io::ErrorKind::InvalidData => corrupt(what),
             _ => StoreError::io("reading or writing the store", error),
         },

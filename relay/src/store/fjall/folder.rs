@@ -81,7 +81,11 @@ impl DataFolder {
     }
 
     pub(super) fn set_generation(&self, generation: u16) -> Result<(), StoreError> {
-        let mut body = FORMAT.to_be_bytes().to_vec();
+        self.set_format(FORMAT, generation)
+    }
+
+    pub(super) fn set_format(&self, format: u16, generation: u16) -> Result<(), StoreError> {
+        let mut body = format.to_be_bytes().to_vec();
         body.extend_from_slice(&generation.to_be_bytes());
         self.replace(FORMAT_FILE, &with_check(b"hearken/1 store format", &body))
     }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::bytes::Bytes;
 use super::folder::{CleanStop, RESTORE};
 use crate::store::StoreError;
 
@@ -173,22 +174,4 @@ fn batch(bytes: &[u8]) -> Option<Scanned> {
         return None;
     }
     Some(Scanned { record: record?, seqno, len: bytes.len() - rest.0.len() })
-}
-
-/// A cursor that never reads past its end.
-#[derive(Clone, Copy)]
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn slice(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
 }

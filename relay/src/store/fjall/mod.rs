@@ -11,9 +11,11 @@
 //! Two duties of the process: SIGXFSZ must not have its default effect, else a file-size limit kills instead of
 //! refusing; and days whose last write is past are to be flushed (see [`Store::flush_day`]).
 
+mod bytes;
 mod engine;
 mod folder;
 mod journal;
+mod manifests;
 #[cfg(test)]
 pub(in crate::store) mod test_support;
 #[cfg(test)]
@@ -85,7 +87,8 @@ impl FjallStore {
         let known = folder.generation()?;
         let clean = folder.clean_stop()?;
         let (engine, last_commit) = if known.is_some() {
-            let scanned = journal_of(&engine_folder, clean, None)?;
+            let scanned = journal::check(&engine_folder, clean, None)?;
+            manifests::check(&engine_folder)?;
             let engine = Engine::open(&engine_folder)?;
             let last = engine.last_commit()?;
             // Everything in the journals must have come through the engine's own reading of them.
@@ -129,7 +132,7 @@ impl FjallStore {
     fn create_engine(engine_folder: &Path) -> Result<Engine, StoreError> {
         if engine_folder.exists() {
             // Either a first start that was cut short, or a format file that was lost: then there are commits.
-            let holds_commits = journal_of(engine_folder, None, None)
+            let holds_commits = journal::check(engine_folder, None, None)
                 .map_or(true, |last_commit| last_commit.is_some());
             if holds_commits {
                 return Err(corrupt("store-format"));
@@ -171,7 +174,8 @@ impl FjallStore {
         writer.reopened = Some(Instant::now());
         let engine_folder = self.folder.engine();
         wait_until_closed(&engine_folder)?;
-        journal_of(&engine_folder, None, Some(writer.last_commit))?;
+        journal::check(&engine_folder, None, Some(writer.last_commit))?;
+        manifests::check(&engine_folder)?;
         let engine = Engine::open(&engine_folder)?;
         if engine.last_commit()? != writer.last_commit {
             return Err(corrupt("the store's engine files"));
@@ -323,14 +327,6 @@ impl Drop for FjallStore {
             let _ = self.folder.set_clean_stop(CleanStop { commit, seqno });
         }
     }
-}
-
-fn journal_of(
-    engine_folder: &Path,
-    clean: Option<CleanStop>,
-    accepted: Option<u64>,
-) -> Result<Option<u64>, StoreError> {
-    journal::check(engine_folder, clean, accepted)
 }
 
 fn corrupt(what: &str) -> StoreError {
