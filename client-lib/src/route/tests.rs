@@ -375,7 +375,7 @@ fn a_proof_that_was_refused_is_given_again() {
     let mut world = World::new();
     let session = world.opened(world.direct(0));
     world.relays[0].answers = false;
-    let mut prove = |world: &mut World| {
+    let prove = |world: &mut World| {
         world.router.command(session, ping(), None, Some(key(1, Role::Receive))).unwrap();
         world.run();
         world.relays[0].seen.last().unwrap().1.auth.is_some()

@@ -1,0 +1,15 @@
+//! Carriers: what takes cells between this device and a first hop, and decides nothing.
+//!
+//! A carrier dials a relay whose key it knows, carries cells of 4,096 bytes both ways in order, and says when that ends
+//! and whether it was because nobody or somebody else answered. All of it ends with its handles.
+//!
+//! Deliberately not here: what cells mean, which relay to dial and when to dial again (`route`, the engine).
+#![allow(dead_code)]
+
+mod quic;
+mod race;
+
+#[allow(unused_imports)]
+pub(crate) use quic::{
+    Carrier, CarrierEvent, CellReceiver, CellSender, LinkClosed, carry, connect,
+};
