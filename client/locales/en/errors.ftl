@@ -1,0 +1,180 @@
+# What went wrong (err-…) and what to do now (rec-…), one line each, for every way that a command can fail.
+# Plain words: whoever reads these may be afraid and in a hurry.
+
+## What was typed
+
+err-usage = { $detail }
+rec-usage = Add --help to the command to see how it is written.
+
+err-not-built = “{ $what }” is not built yet. Nothing was sent and nothing was changed.
+rec-not-built = See “hearken --help” for what works today.
+
+err-no-terminal = A passphrase is needed, and there is no terminal to ask for it.
+rec-no-terminal = Run this in a terminal, or give the passphrase with --passphrase-file or --passphrase-fd.
+
+err-address-malformed = This is not a relay address.
+rec-address-malformed = A relay address looks like hearken://…@name:port. Copy it whole from whoever runs the relay.
+
+err-invitation-malformed = This is not a whole invitation.
+rec-invitation-malformed = An invitation begins with hearken:invite/1# and is one long word. Copy all of it; if it is whole, ask for a new one.
+
+## What was to be read
+
+err-file-unreadable = A file that you named could not be read.
+rec-file-unreadable = Check its name and that you may read it.
+
+err-text-empty = The text is empty, so there is nothing to send.
+rec-text-empty = Write something, or check that you named the right file.
+
+err-text-too-long = The text is longer than 256 KiB, the most that one message can hold. Nothing was sent.
+rec-text-too-long = Send it in several parts.
+
+err-text-not-utf8 = The text is not UTF-8, so the other side could not read it. Nothing was sent.
+rec-text-not-utf8 = Save it as “UTF-8” or “Unicode” text in your editor, and try again.
+
+err-passphrase-empty = The new passphrase is empty.
+rec-passphrase-empty = Choose a passphrase of several words. Without one, anybody with your device could read everything.
+
+err-passphrase-too-long = The passphrase is longer than 4096 bytes. Perhaps the wrong file was named.
+rec-passphrase-too-long = Name the file that holds the passphrase and nothing else.
+
+err-passphrases-differ = The two passphrases are not the same. Nothing was changed.
+rec-passphrases-differ = Try again, and type the same passphrase twice.
+
+## The vault
+
+err-no-home = There is no folder to keep your data in.
+rec-no-home = Name one with --home, for example --home ./hearken
+
+err-no-vault = There is no vault here yet.
+rec-no-vault = Make one with “hearken init”, or start everything with “hearken up”. If you have one elsewhere, name its folder with --home.
+
+err-vault-exists = There is a vault here already. It was not touched.
+rec-vault-exists = Use it as it is, or choose another folder with --home.
+
+err-vault-damaged = The vault is damaged and cannot be opened.
+rec-vault-damaged = Do not write to this folder. Copy it to a safe place as it is, and ask somebody who helps you with Hearken.
+
+err-vault-too-new = The vault was made by a newer version of Hearken. It was not touched.
+rec-vault-too-new = Install the newest version of Hearken, and try again.
+
+err-wrong-passphrase = The passphrase is wrong.
+rec-wrong-passphrase = Try again. If you have forgotten it, type the words of your recovery phrase in its place.
+
+err-home-busy = Another Hearken program is using this vault: { $holder }.
+rec-home-busy = Wait until it is done or stop it, then try again. Nothing was damaged.
+
+err-storage = Your data could not be read or written on this device.
+rec-storage = Check that the disk has room and that the folder belongs to you, then try again. What was saved before is still there.
+
+## Contacts
+
+err-unknown-contact = There is no contact “{ $given }”.
+rec-unknown-contact = See “hearken contacts” for their names and ids.
+
+err-ambiguous-contact = “{ $given }” could be more than one contact: { $candidates }
+rec-ambiguous-contact = Type more of the id, or the whole name.
+
+err-name-taken = Another contact has this name already.
+rec-name-taken = Choose another name, so that you never write to the wrong person.
+
+err-name-invalid = A name must have 1 to 200 bytes.
+rec-name-invalid = Choose a shorter name that is not empty.
+
+err-contact-blocked = You have blocked this contact. Nothing was sent.
+rec-contact-blocked = Write to somebody else. To talk with this person again, invite them anew.
+
+err-not-joined = This contact has not joined yet, so there is nothing to compare.
+rec-not-joined = Wait until they have joined, run “hearken receive”, and try again.
+
+## Invitations
+
+err-invitation-expired = This invitation has expired.
+rec-invitation-expired = Ask for a new one.
+
+err-invitation-gone = The relay does not have this invitation any more.
+rec-invitation-gone = Ask for a new one.
+
+err-invitation-claimed = Somebody has used this invitation already.
+rec-invitation-claimed = If that was not you, the link was seen by somebody else. Tell whoever invited you, over another way, and ask for a new one.
+
+err-card-swapped = The relay handed out other keys than the invitation names. Nothing was sent.
+rec-card-swapped = Do not use this relay. Tell whoever invited you, over another way, and ask for an invitation on another relay.
+
+err-own-invitation = This invitation is your own, or you have used it before.
+rec-own-invitation = Give it to the person you want to talk with; they use it on their device.
+
+err-expiry-invalid = An invitation lasts from one hour to 21 days.
+rec-expiry-invalid = Choose --expires between 1 and 504 hours.
+
+## Relays and routes
+
+err-no-relay = You have not added a relay yet, so there is no place for a mailbox.
+rec-no-relay = Add one with “hearken relay add ADDRESS”, or run your own with “hearken up”.
+
+err-unknown-relay = You have not added a relay with this fingerprint.
+rec-unknown-relay = See “hearken relay list”.
+
+err-no-entry = You asked for a route over two relays, and you have added no second relay that could be the entry. Nothing was sent.
+rec-no-entry = Add a relay of another operator with “hearken relay add ADDRESS”, or leave --route out.
+
+err-direct-needs-consent = There is no entry relay, so the relay of the mailbox would see your network address. Nothing was sent.
+rec-direct-needs-consent = Add a relay of another operator with “hearken relay add ADDRESS”, or accept this with --route direct.
+
+err-unreachable = A relay does not answer. What you wrote is kept here and is not lost.
+rec-unreachable = Check your connection and run “hearken receive” later; what waits is sent then.
+
+err-wrong-fingerprint = Another relay than the one you know answers at this address. Nothing was sent to it.
+rec-wrong-fingerprint = Somebody may be in between, or the relay was set up anew. Ask whoever runs it for its address, over another way.
+
+err-mailbox-full = The mailbox of this contact is full. What you wrote is kept here and is not lost.
+rec-mailbox-full = Wait until they have read their messages, then run “hearken receive”; what waits is sent then.
+
+err-clock-went-back = The clock of a relay went back, which can mean that somebody replays its past. Nothing was sent.
+rec-clock-went-back = Tell whoever runs the relay. Try again later, or use another relay.
+
+err-clocks-apart = The clocks of this device and of a relay are hours apart. Nothing was sent.
+rec-clocks-apart = Check the date, time and time zone of this device, then try again.
+
+err-peer-refused = Your entry relay refuses to forward to that relay. Nothing was lost.
+rec-peer-refused = Add another relay to be the entry with “hearken relay add ADDRESS”, or accept --route direct: the other relay then sees your network address.
+
+err-relay-busy = A relay is busy. Nothing was lost.
+rec-relay-busy = Try again in a few minutes.
+
+err-relay-full = A relay has no room left. Nothing was kept there.
+rec-relay-full = Use another relay, or tell whoever runs it.
+
+err-not-admitted = This relay takes no new mailboxes.
+rec-not-admitted = Add another relay with “hearken relay add ADDRESS”.
+
+err-relay-misbehaved = A relay does not keep to the rules, or has another version. Nothing was lost.
+rec-relay-misbehaved = Update Hearken. If that does not help, use another relay.
+
+## The relay that “up” runs
+
+err-listen-refused = Your relay cannot listen at { $address }: another program may use it, or it is not an address of this device.
+rec-listen-refused = Choose another one with --listen, for example --listen 0.0.0.0:4434
+
+err-relay-folder = The folder of your relay is damaged, or holds something else. It was not touched.
+rec-relay-folder = Run “hearken-relay check --data” with the folder “relay” in your home folder; it says what to do.
+
+err-relay-configuration = The configuration of your relay cannot be used. Nothing was started.
+rec-relay-configuration = Run “hearken-relay check --data” with the folder “relay” in your home folder; it names the line.
+
+err-relay-in-use = Your relay is running already.
+rec-relay-in-use = Use the “hearken up” that is running, or stop it first.
+
+err-relay-failed = Your relay has stopped because a part of it failed. What it had accepted is not lost.
+rec-relay-failed = Start “hearken up” again. If it stops again, run “hearken-relay check --data” with the folder “relay” in your home folder.
+
+## The program itself
+
+err-output-closed = The result could not be written, because nobody reads it any more.
+rec-output-closed = Run the command again; a message is shown again until it was written whole.
+
+err-interrupted = Stopped before it was done.
+rec-interrupted = Run the command again when you are ready. What was saved is still there.
+
+err-internal = Something went wrong inside Hearken. This is a fault of the program, not yours.
+rec-internal = Try again. If it happens again, please report what you did (not what you wrote).

@@ -1,0 +1,138 @@
+# What is said beside results.
+
+head-commands = Commands
+head-flags = Flags
+head-global-flags = Flags of every command
+head-after-help =
+    Start with “hearken up”. To read or write a secret, give - where a text or a link is asked for.
+
+say-not-built-yet = Not built yet
+
+## Wrong usage
+
+usage-unknown-flag = There is no flag { $argument } here. If it is part of a text, put -- before the text.
+usage-too-many-words = There is a word too many. If it belongs to a text or a name, put the whole in quotation marks.
+usage-unknown-command = There is no such command.
+usage-no-command = A command is missing.
+usage-missing = Something is missing: { $argument }
+usage-conflict = { $argument } cannot be used together with another flag that you gave, or was given twice.
+usage-one-of = { $argument } must be one of: { $values }
+usage-bad-value = The value of { $argument } cannot be read.
+usage-other = The command is not written right.
+usage-stdin-twice = Two things cannot both be read from standard input.
+
+## Passphrases
+
+say-choose-passphrase = Choose a passphrase of several words that nobody can guess. It locks everything on this device; nobody can reset it for you.
+ask-passphrase = Passphrase:
+ask-new-passphrase = New passphrase:
+ask-passphrase-again = The same again:
+ask-link = Paste the invitation and press Enter:
+ask-text = Type the text. End it with Ctrl-D on a line of its own.
+ask-direct = Go directly? [yes/no]
+# What counts as a yes; its first letter is enough.
+ask-yes = yes
+
+warn-text-argument = Warning: a text on the command line can be seen by others on this computer, and stays in the history of your shell. Next time give - and type it.
+warn-link-argument = Warning: a link on the command line can be seen by others on this computer, and stays in the history of your shell. Next time give - and paste it.
+
+## Progress
+
+wait-open = Opening your vault…
+wait-create = Making your vault…
+wait-invite = Making the invitation at your relay…
+wait-join = Joining…
+wait-send = Sending…
+wait-receive = Asking your relays…
+wait-relay = Starting your relay…
+
+## Results
+
+head-recovery-phrase = Your recovery phrase:
+say-recovery-phrase =
+    Write these words on paper, in this order, and keep it in a safe place. They open your vault if you forget
+    the passphrase. They are shown only now. Whoever has them can read everything.
+
+say-relay-added = Relay added.
+say-relay-removed = Relay taken out. Mailboxes that are on it keep working.
+say-relay-own = (your own)
+say-no-relays = You have not added a relay. Add one with “hearken relay add ADDRESS”, or run your own with “hearken up”.
+
+say-invitation = Give this invitation to one person, over a way that you trust. Whoever sees it first can use it, once:
+say-invitation-next = When they have joined, run “hearken receive”, then compare the safety phrase with “hearken verify”.
+
+say-joined =
+    Joined. You can write now. To make sure that nobody is in between, compare the safety phrase with the other
+    person: “hearken verify”.
+say-mailbox-on-theirs =
+    You have no relay of your own, so your mailbox is on the relay of whoever invited you. To use another one for
+    later contacts, add it with “hearken relay add ADDRESS”.
+
+say-no-contacts = You have no contacts yet. Invite somebody with “hearken invite”, or accept an invitation with “hearken join -”.
+say-state-invited = invited, has not joined yet
+say-state-unverified = joined, not verified
+say-state-verified = joined, verified
+say-state-blocked = blocked
+say-state-outbox = { $n ->
+    [one] one message waits to be sent
+   *[other] { $n } messages wait to be sent
+}
+say-state-waiting = waits to be sent
+say-renamed = Renamed.
+say-blocked = Blocked. What they send is dropped; they are not told.
+say-forgotten = Forgotten. Everything written with them is deleted on this device; what they have is not.
+
+head-safety-phrase = Safety phrase:
+head-safety-number = The same as digits:
+say-verify-how =
+    Compare these words with the other person, face to face or in a call where you know the voice, not over this
+    conversation. If all are the same, run the command again with --confirm. If not, somebody is in between:
+    write nothing that matters, and invite each other anew.
+say-verified = You have marked this contact as verified.
+
+say-no-entry =
+    There is no entry relay, so the relay of the mailbox will see your network address (not what you write, and not
+    with whom). To hide it, say no, and add a relay of another operator with “hearken relay add ADDRESS”.
+    If you say yes, this is remembered for as long as there is no entry relay.
+
+say-sent = Sent: the relay keeps it until they read it.
+say-queued = Not sent yet. It is kept here and sent as soon as the relay takes it.
+say-queued-until-joined = Kept here. It is sent when they have joined.
+
+say-nothing-new = Nothing new.
+say-following = Waiting for messages. Stop with Ctrl-C.
+say-no-messages = No messages with this contact yet.
+say-relay-unreachable = A relay does not answer. Trying again; nothing is lost.
+say-relay-reached = The relay answers again.
+say-me = You
+say-passphrase-changed = The passphrase is changed. The recovery phrase is still the same.
+
+notice-gap = { $missing ->
+    [one] Something is missing here: one part did not arrive or could not be read. Ask them to send it again.
+   *[other] Something is missing here: { $missing } parts did not arrive or could not be read. Ask them to send it again.
+}
+notice-joined = has joined. Compare the safety phrase with “hearken verify” before you write what matters.
+notice-second-claim = Warning: somebody else tried to use the same invitation. Whoever joined may not be whom you meant. Compare the safety phrase before you write anything.
+notice-unknown = A kind of message that this version does not know. Update Hearken to see it.
+
+## up
+
+say-up-direct = Your relay runs on this device, so you reach it directly, and other relays see this device's network address where you add no entry relay.
+say-up-private =
+    Warning: your relay's address works only on this device or in your own network. For others to reach it, name the
+    address under which the internet reaches this device with --host, and let UDP through to it.
+say-up-running = Running. People can reach you for as long as this runs. Stop with Ctrl-C.
+
+live-help =
+    Type a line and press Enter to send it. Commands:
+      @NAME TEXT   write to somebody; lines after it go to them too
+      /contacts    whom you know
+      /help        this help
+      /quit        stop (your relay stops too)
+live-sent = (sent)
+live-to = To { $name }…
+live-to-invited = Kept for { $name }, who has not joined yet.
+live-partner = You are writing to { $name }.
+live-to-whom = To whom? Begin the line with @NAME. See /contacts.
+live-unknown-command = There is no such command. See /help. To send a text that begins with /, write two of them.
+live-mailbox-full = The mailbox of this contact is full. What you wrote is kept, and sent when they have read.

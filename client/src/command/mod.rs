@@ -1,0 +1,152 @@
+//! What a person can ask the program to do: one file a noun.
+//!
+//! A command's struct is its arguments; its `run` is the command. What every command needs stands in [`Context`].
+
+mod contacts;
+mod history;
+mod init;
+mod invite;
+mod join;
+mod not_built;
+mod parse;
+mod receive;
+mod relay;
+mod send;
+mod up;
+mod vault;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+pub(crate) use parse::{Early, Parsed, parse};
+
+/// The whole command line.
+#[derive(Parser)]
+#[command(
+    name = "hearken",
+    bin_name = "hearken",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    infer_long_args = false
+)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[arg(long, short = 'V', action = ArgAction::Version)]
+    version: Option<bool>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that stand before or after any command.
+#[derive(Args)]
+pub(crate) struct Global {
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) home: Option<PathBuf>,
+    #[arg(long, global = true, overrides_with = "json")]
+    pub(crate) json: bool,
+    // Read before the rest is parsed, since errors of parsing are told in it.
+    #[arg(long, value_name = "TAG", global = true)]
+    lang: Option<String>,
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "passphrase_fd")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    #[arg(long, value_name = "N", global = true)]
+    pub(crate) passphrase_fd: Option<u32>,
+    // Codephrases belong to commands that are not built; the flags are accepted everywhere, as all global ones.
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "codephrase_fd")]
+    codephrase_file: Option<PathBuf>,
+    #[arg(long, value_name = "N", global = true)]
+    codephrase_fd: Option<u32>,
+    #[arg(long, value_enum, value_name = "ROUTE", global = true)]
+    pub(crate) route: Option<Route>,
+    #[arg(long, value_name = "socks5://HOST:PORT", global = true)]
+    pub(crate) proxy: Option<String>,
+    #[arg(long, short = 'h', action = ArgAction::Help, global = true)]
+    help: Option<bool>,
+}
+
+/// How this command reaches relays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Route {
+    Direct,
+    Hop2,
+}
+
+/// The commands that are built; the others are in `not_built`.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Up(up::Up),
+    Init(init::Init),
+    #[command(subcommand)]
+    Relay(relay::Relay),
+    Invite(invite::Invite),
+    Join(join::Join),
+    Contacts(contacts::Contacts),
+    Verify(verify::Verify),
+    Rename(contacts::Rename),
+    Block(contacts::Block),
+    Forget(contacts::Forget),
+    Send(send::Send),
+    Receive(receive::Receive),
+    History(history::History),
+    #[command(subcommand)]
+    Vault(vault::Vault),
+}
+
+impl Command {
+    /// Whether it goes on until it is told to stop, so that being told so is success.
+    pub(crate) fn runs_until_stopped(&self) -> bool {
+        match self {
+            Self::Up(_) => true,
+            Self::Receive(receive) => receive.follows(),
+            _ => false,
+        }
+    }
+
+    /// The word that it is called by.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Up(_) => "up",
+            Self::Init(_) => "init",
+            Self::Relay(_) => "relay",
+            Self::Invite(_) => "invite",
+            Self::Join(_) => "join",
+            Self::Contacts(_) => "contacts",
+            Self::Verify(_) => "verify",
+            Self::Rename(_) => "rename",
+            Self::Block(_) => "block",
+            Self::Forget(_) => "forget",
+            Self::Send(_) => "send",
+            Self::Receive(_) => "receive",
+            Self::History(_) => "history",
+            Self::Vault(_) => "vault",
+        }
+    }
+
+    /// Does it.
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Up(command) => command.run(context).await,
+            Self::Init(command) => command.run(context).await,
+            Self::Relay(command) => command.run(context).await,
+            Self::Invite(command) => command.run(context).await,
+            Self::Join(command) => command.run(context).await,
+            Self::Contacts(command) => command.run(context).await,
+            Self::Verify(command) => command.run(context).await,
+            Self::Rename(command) => command.run(context).await,
+            Self::Block(command) => command.run(context).await,
+            Self::Forget(command) => command.run(context).await,
+            Self::Send(command) => command.run(context).await,
+            Self::Receive(command) => command.run(context).await,
+            Self::History(command) => command.run(context).await,
+            Self::Vault(command) => command.run(context).await,
+        }
+    }
+}

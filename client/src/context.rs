@@ -1,0 +1,125 @@
+//! What every command is given: where the home is, how to speak, where secrets come from, and when to stop.
+
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::watch;
+
+use crate::command::{Global, Route};
+use crate::failure::{Code, Failure};
+use crate::output::Output;
+use crate::secrets::Source;
+use crate::terminal;
+
+/// The most that is read in search of a link, in bytes: far longer than any.
+const LINK_LEN_MAX: u64 = 64 * 1_024;
+
+/// What every command is given.
+pub(crate) struct Context {
+    /// The two streams.
+    pub(crate) output: Output,
+    /// The folder of the vault.
+    pub(crate) home: PathBuf,
+    /// The passphrase of the vault.
+    pub(crate) passphrase: Source,
+    /// Who holds the home while this runs, for another process that waits for it.
+    pub(crate) who: String,
+    /// `--route`.
+    pub(crate) route: Option<Route>,
+    /// Told to stop.
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Context {
+    /// Of the global flags.
+    pub(crate) fn new(
+        global: Global,
+        command: &str,
+        output: Output,
+        shutdown: Shutdown,
+    ) -> Result<Self, Failure> {
+        let home = match global.home {
+            Some(home) => home,
+            None => default_home().ok_or(Code::NoHome)?,
+        };
+        let home = std::path::absolute(&home).unwrap_or(home);
+        let passphrase = Source::new(global.passphrase_file, global.passphrase_fd);
+        let who = format!("hearken {command} ({})", std::process::id());
+        Ok(Self { output, home, passphrase, who, route: global.route, shutdown })
+    }
+
+    /// A link that may be `-` for standard input, without the white space around it. At a terminal it is asked for and
+    /// ends with its line.
+    pub(crate) fn link(&self, given: &str) -> Result<String, Failure> {
+        if given != "-" {
+            self.output.warn_on_terminal("warn-link-argument");
+            return Ok(given.trim().to_owned());
+        }
+        if io::stdin().is_terminal() {
+            let question = format!("{} ", self.output.language().text("ask-link"));
+            let line = terminal::read_line(&question).map_err(|_| Code::Interrupted)?;
+            return Ok(line.trim().to_owned());
+        }
+        let text = String::from_utf8(self.stdin(LINK_LEN_MAX)?).map_err(|_| Code::TextNotUtf8)?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// At most `len_max` bytes of standard input, which nothing else may have been told to read.
+    pub(crate) fn stdin(&self, len_max: u64) -> Result<Vec<u8>, Failure> {
+        if self.passphrase.is_stdin() {
+            let detail = self.output.language().text("usage-stdin-twice");
+            return Err(Failure::new(Code::Usage).with("detail", detail));
+        }
+        if io::stdin().is_terminal() {
+            self.output.say("ask-text");
+        }
+        let mut bytes = Vec::new();
+        io::stdin()
+            .take(len_max)
+            .read_to_end(&mut bytes)
+            .map_err(|_| Failure::new(Code::FileUnreadable))?;
+        Ok(bytes)
+    }
+
+    /// Asks a question that is answered with yes or no. Anything but a yes is a no.
+    pub(crate) async fn confirm(&self, question: &'static str) -> Result<bool, Failure> {
+        let language = self.output.language();
+        let yes = language.text("ask-yes").to_lowercase();
+        let question = format!("{} ", language.text(question));
+        let asked = tokio::task::spawn_blocking(move || terminal::read_line(&question));
+        let answer = tokio::select! {
+            answer = asked => answer.map_err(|_| Failure::new(Code::Internal))?,
+            () = self.shutdown.wait() => return Err(Code::Interrupted.into()),
+        };
+        let answer = answer.unwrap_or_default().trim().to_lowercase();
+        // The first letter is enough.
+        Ok(!answer.is_empty() && yes.starts_with(&answer))
+    }
+}
+
+/// `HEARKEN_HOME`, else the platform's data folder.
+fn default_home() -> Option<PathBuf> {
+    if let Some(home) = std::env::var_os("HEARKEN_HOME").filter(|home| !home.is_empty()) {
+        return Some(PathBuf::from(home));
+    }
+    directories::ProjectDirs::from("", "", "hearken").map(|dirs| Path::to_owned(dirs.data_dir()))
+}
+
+/// Tells everything that waits that the program was asked to stop.
+#[derive(Clone)]
+pub(crate) struct Shutdown(watch::Receiver<bool>);
+
+impl Shutdown {
+    /// The two ends; sending `true` asks to stop.
+    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Ends when the program was asked to stop. Safe to cancel.
+    pub(crate) async fn wait(&self) {
+        let mut receiver = self.0.clone();
+        // When the sender is gone, the program is ending anyway.
+        let _ = receiver.wait_for(|stop| *stop).await;
+    }
+}
