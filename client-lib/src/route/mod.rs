@@ -37,3 +37,5 @@ pub(crate) use router::Router;
 mod scripted_relay;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_chaos;

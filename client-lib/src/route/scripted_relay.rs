@@ -192,6 +192,11 @@ impl ScriptedRelay {
         (0..cells).map(|_| self.say(link, route, reply, None, rng)).collect()
     }
 
+    /// The session that was opened last, by link and route.
+    pub(super) fn newest_session(&self) -> Option<(LinkId, u64)> {
+        self.sessions.keys().next_back().copied()
+    }
+
     pub(super) fn say(
         &mut self,
         link: LinkId,
@@ -336,7 +341,7 @@ impl World {
 
     /// A relay says something in the session that is the only one on `link`.
     pub(super) fn say(&mut self, relay: usize, reply: reply::Reply, blob: Option<&Blob>) -> Cell {
-        let (link, route) = *self.relays[relay].sessions.keys().next_back().unwrap();
+        let (link, route) = self.relays[relay].newest_session().unwrap();
         self.relays[relay].say(link, route, reply, blob, &mut self.rng)
     }
 
