@@ -75,13 +75,12 @@ fn the_wire_crate_stands_on_no_runtime_socket_or_store() {
 }
 
 #[test]
-fn every_crate_root_forbids_unsafe_code() {
+fn unsafe_code_is_forbidden_in_every_crate_root_and_by_the_lints() {
     assert!(!forbids_unsafe("// #![forbid(unsafe_code)]\nfn main() {}"), "the control went unseen");
     assert!(forbids_unsafe("//! A crate.\n#![forbid(unsafe_code)]\n"));
 
     let shipped = |kind: &TargetKind| {
-        use TargetKind::{Bin, CustomBuild, Example, Lib};
-        matches!(kind, Lib | Bin | Example | CustomBuild)
+        matches!(kind, TargetKind::Lib | TargetKind::Bin | TargetKind::CustomBuild)
     };
     let metadata = metadata();
     let roots: Vec<_> = metadata
@@ -94,6 +93,13 @@ fn every_crate_root_forbids_unsafe_code() {
     assert!(roots.len() >= 6, "four libraries and two programs at least, not {roots:?}");
     let without: Vec<_> = roots.iter().filter(|root| !forbids_unsafe(&read(root))).collect();
     assert!(without.is_empty(), "no forbid(unsafe_code) in {without:?}");
+
+    // Examples, tests and benchmarks are held by the lint that every member inherits.
+    let root = read(&workspace_root().join("Cargo.toml"));
+    let lints = entries(&root, "workspace.lints.rust");
+    let forbidden =
+        lints.iter().any(|(key, value)| key == "unsafe_code" && value.contains("forbid"));
+    assert!(forbidden, "the workspace's lints let unsafe code pass");
 }
 
 #[test]
