@@ -1,4 +1,7 @@
 //! What the whole-system tests, simulations and benchmarks of Hearken share.
 #![forbid(unsafe_code)]
 
+pub mod chaos;
+pub mod programs;
+pub mod texts;
 pub mod vectors;

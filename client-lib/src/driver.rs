@@ -1,0 +1,565 @@
+//! The thread that drives an engine: it carries out what the engine asks for and decides nothing.
+//!
+//! One thread with a runtime of its own owns the home's lock, the vault, the engine and every link, so the caller's
+//! runtime is never blocked by the disk, and nothing of it outlives the [`Driver`]: dropping it ends the thread.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use getrandom::SysRng;
+use hearken_proto::address::RelayAddress;
+use hearken_proto::cell::Cell;
+use hearken_proto::time::UnixMillis;
+use rand_core::UnwrapErr;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::carrier::{self, CarrierEvent};
+use crate::client::{Options, SendOutcome};
+use crate::contact::ContactId;
+use crate::error::ClientError;
+use crate::event::Event;
+use crate::message::{MessageId, MessageState};
+use crate::relays::RouteChoice;
+use crate::route::{LinkFailure, LinkId, RouteAction};
+use crate::sync::{Engine, ErrandId, ErrandOutcome, MIGRATIONS, SyncOutcome, Trouble, messages};
+use crate::vault::{HomeLock, RecoveryPhrase, Vault, VaultError};
+
+/// Calls that wait for the thread.
+const REQUESTS_MAX: usize = 64;
+/// Events that a slow display may be behind.
+const EVENTS_MAX: usize = 1_024;
+/// Cells of one link that are handled in one turn.
+const CELLS_A_TURN: usize = 64;
+/// Cells that wait for a link: what some 240 sessions may have due. A link that falls behind further is dialled anew.
+const LINK_QUEUE_CELLS: usize = 4_096;
+/// How long what was said last may take to go out when a client ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How often a follower looks whether another process waits for the home.
+const GIVE_WAY_EVERY: Duration = Duration::from_millis(500);
+/// How long the home stays free for the process that waits for it before this one waits in turn.
+const GIVE_WAY_FOR: Duration = Duration::from_millis(300);
+/// How often a follower that gave way tries to take the home back.
+const TAKE_BACK_EVERY: Duration = Duration::from_millis(200);
+
+/// The system's randomness. A system without any cannot run this.
+pub(crate) fn system_rng() -> UnwrapErr<SysRng> {
+    UnwrapErr(SysRng)
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+type Request = Box<dyn FnOnce(&mut State) + Send>;
+
+/// Something that a caller waits for.
+pub(crate) struct Wait(Waiting);
+
+enum Waiting {
+    Errand {
+        id: ErrandId,
+        reply: oneshot::Sender<Result<ErrandOutcome, ClientError>>,
+    },
+    Sync {
+        limit: Duration,
+        deadline: Option<Instant>,
+        reply: oneshot::Sender<Result<SyncOutcome, ClientError>>,
+    },
+    Sent {
+        message: MessageId,
+        contact: ContactId,
+        patience: Duration,
+        deadline: Option<Instant>,
+        left: Option<u32>,
+        reply: oneshot::Sender<Result<SendOutcome, ClientError>>,
+    },
+}
+
+impl Wait {
+    pub(crate) fn sync(
+        limit: Duration,
+        reply: oneshot::Sender<Result<SyncOutcome, ClientError>>,
+    ) -> Self {
+        Self(Waiting::Sync { limit, deadline: None, reply })
+    }
+
+    pub(crate) fn sent(
+        message: MessageId,
+        contact: ContactId,
+        patience: Duration,
+        reply: oneshot::Sender<Result<SendOutcome, ClientError>>,
+    ) -> Self {
+        Self(Waiting::Sent { message, contact, patience, deadline: None, left: None, reply })
+    }
+}
+
+/// A handle to the thread.
+pub(crate) struct Driver {
+    requests: Option<mpsc::Sender<Request>>,
+    events: broadcast::Sender<Event>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Driver(..)")
+    }
+}
+
+impl Driver {
+    /// Takes the home, opens the vault with `open` and starts the thread.
+    pub(crate) async fn start(
+        home: &Path,
+        options: Options,
+        open: impl FnOnce() -> Result<(Vault, Option<RecoveryPhrase>), VaultError> + Send + 'static,
+    ) -> Result<(Self, Option<RecoveryPhrase>), VaultError> {
+        let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
+        let (events, _) = broadcast::channel(EVENTS_MAX);
+        let (started, outcome) = oneshot::channel();
+        let home = home.to_path_buf();
+        let out = events.clone();
+        let thread = std::thread::Builder::new()
+            .name(String::from("hearken-client"))
+            .spawn(move || {
+                let opened = HomeLock::acquire(&home, options.wait, &options.who)
+                    .and_then(|lock| open().map(|(vault, recovery)| (lock, vault, recovery)));
+                let (lock, vault, recovery) = match opened {
+                    Ok(opened) => opened,
+                    Err(error) => {
+                        let _ = started.send(Err(error));
+                        return;
+                    }
+                };
+                let begun = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .map_err(VaultError::from)
+                    .and_then(|runtime| Ok((runtime, Engine::new(vault, options.route)?)));
+                match begun {
+                    Ok((runtime, engine)) => {
+                        let (link_out, link_in) = mpsc::channel(CELLS_A_TURN);
+                        let links = Links { queues: HashMap::new(), tasks: JoinSet::new(), events: link_out };
+                        let state = State {
+                            home,
+                            who: options.who,
+                            route: options.route,
+                            engine,
+                            waits: Vec::new(),
+                            links,
+                            events: out,
+                            following: false,
+                            fatal: None,
+                        };
+                        let _ = started.send(Ok(recovery));
+                        runtime.block_on(run(state, lock, inbox, link_in));
+                    }
+                    Err(error) => {
+                        let _ = started.send(Err(error));
+                    }
+                }
+            })?;
+        let driver = Self { requests: Some(requests), events, thread: Some(thread) };
+        let recovery = outcome.await.map_err(|_| VaultError::damaged_record())??;
+        Ok((driver, recovery))
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    async fn submit(&self, request: Request) -> Result<(), ClientError> {
+        let requests = self.requests.as_ref().ok_or(ClientError::Ended)?;
+        requests.send(request).await.map_err(|_| ClientError::Ended)
+    }
+
+    /// Runs `call` on the thread.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Engine, UnixMillis, &mut UnwrapErr<SysRng>) -> Result<T, ClientError>
+        + Send
+        + 'static,
+    ) -> Result<T, ClientError> {
+        let (reply, outcome) = oneshot::channel();
+        let request = Box::new(move |state: &mut State| {
+            let _ = reply.send(call(&mut state.engine, now(), &mut system_rng()));
+        });
+        self.submit(request).await?;
+        outcome.await.map_err(|_| ClientError::Ended)?
+    }
+
+    /// Begins an errand on the thread and waits for its outcome.
+    pub(crate) async fn errand(
+        &self,
+        begin: impl FnOnce(&mut Engine, UnixMillis, &mut UnwrapErr<SysRng>) -> Result<ErrandId, ClientError>
+        + Send
+        + 'static,
+    ) -> Result<ErrandOutcome, ClientError> {
+        let (reply, outcome) = oneshot::channel();
+        let request = Box::new(move |state: &mut State| {
+            match begin(&mut state.engine, now(), &mut system_rng()) {
+                Ok(id) => state.waits.push(Waiting::Errand { id, reply }),
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            }
+        });
+        self.submit(request).await?;
+        outcome.await.map_err(|_| ClientError::Ended)?
+    }
+
+    /// Begins a sync where none runs, and has the thread answer when what is waited for has come.
+    pub(crate) async fn wait(&self, wait: Wait) -> Result<(), ClientError> {
+        self.submit(Box::new(move |state: &mut State| state.begin_wait(wait.0))).await
+    }
+
+    /// From here on the thread follows.
+    pub(crate) async fn follow(&self) -> Result<(), ClientError> {
+        let (reply, outcome) = oneshot::channel();
+        let request = Box::new(move |state: &mut State| {
+            state.following = true;
+            let begun = state.engine.begin_follow(now(), &mut system_rng());
+            let _ = reply.send(begun.map_err(ClientError::from));
+        });
+        self.submit(request).await?;
+        outcome.await.map_err(|_| ClientError::Ended)?
+    }
+
+    /// Ends the thread and waits for it without blocking the caller's runtime.
+    pub(crate) async fn close(mut self) {
+        self.requests = None;
+        let Some(thread) = self.thread.take() else { return };
+        let (ended, wait) = oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = thread.join();
+            let _ = ended.send(());
+        });
+        let _ = wait.await;
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a link tells.
+enum LinkEvent {
+    Connected(LinkId),
+    Cell(LinkId, Cell),
+    Closed(LinkId, LinkFailure),
+}
+
+/// The links that are there or being dialled. Dropping this ends them.
+struct Links {
+    queues: HashMap<LinkId, mpsc::Sender<Cell>>,
+    tasks: JoinSet<()>,
+    events: mpsc::Sender<LinkEvent>,
+}
+
+impl Links {
+    fn connect(&mut self, link: LinkId, address: RelayAddress) {
+        // Those that have ended are of no more use.
+        while self.tasks.try_join_next().is_some() {}
+        let (queue, outgoing) = mpsc::channel(LINK_QUEUE_CELLS);
+        let events = self.events.clone();
+        self.queues.insert(link, queue);
+        self.tasks.spawn(async move {
+            carrier::carry(&address, outgoing, events, |event| match event {
+                CarrierEvent::Connected => LinkEvent::Connected(link),
+                CarrierEvent::Cell(cell) => LinkEvent::Cell(link, cell),
+                CarrierEvent::Ended(why) => LinkEvent::Closed(link, why),
+            })
+            .await;
+        });
+    }
+
+    fn transmit(&mut self, link: LinkId, cell: Cell) {
+        if self.queues.get(&link).is_some_and(|queue| queue.try_send(cell).is_err()) {
+            // It has ended, or is too far behind: it ends, and the engine hears of it.
+            self.queues.remove(&link);
+        }
+    }
+
+    fn disconnect(&mut self, link: LinkId) {
+        self.queues.remove(&link);
+    }
+
+    /// Ends every link once what was queued has gone out, or after two seconds.
+    async fn close(mut self, mut events: mpsc::Receiver<LinkEvent>) {
+        self.queues.clear();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        // What they still tell is of no more use, and must not hold them up.
+        let ignored = async { while events.recv().await.is_some() {} };
+        let ending = async {
+            tokio::select! {
+                () = ended => {}
+                () = ignored => {}
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, ending).await;
+    }
+}
+
+struct State {
+    home: PathBuf,
+    who: String,
+    route: RouteChoice,
+    engine: Engine,
+    waits: Vec<Waiting>,
+    links: Links,
+    events: broadcast::Sender<Event>,
+    following: bool,
+    fatal: Option<VaultError>,
+}
+
+async fn run(
+    mut state: State,
+    mut lock: HomeLock,
+    mut requests: mpsc::Receiver<Request>,
+    mut link_in: mpsc::Receiver<LinkEvent>,
+) {
+    let mut give_way = tokio::time::interval(GIVE_WAY_EVERY);
+    give_way.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        state.carry_out();
+        state.answer_waits();
+        if let Some(error) = state.fatal.take() {
+            state.end_with(error);
+            return;
+        }
+        let wake = state.wake_in();
+        tokio::select! {
+            biased;
+            request = requests.recv() => match request {
+                Some(request) => request(&mut state),
+                None => break,
+            },
+            Some(event) = link_in.recv() => state.handle_link_events(event, &mut link_in),
+            () = tokio::time::sleep(wake) => state.handle_timeout(),
+            _ = give_way.tick(), if state.following => {
+                if lock.someone_waits() {
+                    match state.give_way(lock).await {
+                        Some((back, taken)) => {
+                            state = back;
+                            lock = taken;
+                        }
+                        None => return,
+                    }
+                }
+            }
+        }
+    }
+    // What was said last still goes out: a CLOSE, an acknowledgement.
+    state.carry_out();
+    let State { engine, links, .. } = state;
+    drop(engine);
+    drop(lock);
+    links.close(link_in).await;
+}
+
+impl State {
+    /// Does what the engine asks for.
+    fn carry_out(&mut self) {
+        while let Some(action) = self.engine.poll_action() {
+            match action {
+                RouteAction::Connect { link, address } => self.links.connect(link, address),
+                RouteAction::Transmit { link, cell } => self.links.transmit(link, cell),
+                RouteAction::Disconnect { link } => self.links.disconnect(link),
+            }
+        }
+        while let Some(event) = self.engine.poll_event() {
+            // Nobody has to listen.
+            let _ = self.events.send(event);
+        }
+        while let Some((id, outcome)) = self.engine.poll_finished() {
+            let found = self
+                .waits
+                .iter()
+                .position(|wait| matches!(wait, Waiting::Errand { id: waited, .. } if *waited == id));
+            if let Some(at) = found
+                && let Waiting::Errand { reply, .. } = self.waits.swap_remove(at)
+            {
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    fn take(&mut self, result: Result<(), VaultError>) {
+        if let Err(error) = result {
+            self.fatal.get_or_insert(error);
+        }
+    }
+
+    /// Takes what links delivered so far: cells of one link that follow each other are one turn of the engine, so that
+    /// what they bring is one transaction.
+    fn handle_link_events(&mut self, first: LinkEvent, more: &mut mpsc::Receiver<LinkEvent>) {
+        let mut cells: Vec<Cell> = Vec::new();
+        let mut cells_of = None;
+        let mut next = Some(first);
+        for turn in 1..=CELLS_A_TURN {
+            let Some(event) = next.take() else { break };
+            match event {
+                LinkEvent::Cell(link, cell) => {
+                    if cells_of.is_some_and(|other| other != link) {
+                        self.handle_cells(cells_of, core::mem::take(&mut cells));
+                    }
+                    cells_of = Some(link);
+                    cells.push(cell);
+                }
+                LinkEvent::Connected(link) => {
+                    let result = self.engine.handle_connected(link, now(), &mut system_rng());
+                    self.take(result);
+                }
+                LinkEvent::Closed(link, why) => {
+                    self.handle_cells(cells_of.take(), core::mem::take(&mut cells));
+                    self.links.disconnect(link);
+                    let result = self.engine.handle_disconnected(link, why, now(), &mut system_rng());
+                    self.take(result);
+                }
+            }
+            if turn < CELLS_A_TURN {
+                next = more.try_recv().ok();
+            }
+        }
+        self.handle_cells(cells_of, cells);
+    }
+
+    fn handle_cells(&mut self, link: Option<LinkId>, cells: Vec<Cell>) {
+        if let Some(link) = link
+            && !cells.is_empty()
+        {
+            let result = self.engine.handle_cells(link, cells, now(), &mut system_rng());
+            self.take(result);
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        let result = self.engine.handle_timeout(now(), &mut system_rng());
+        self.take(result);
+    }
+
+    /// How long nothing needs doing.
+    fn wake_in(&self) -> Duration {
+        if self.engine.has_work() {
+            return Duration::ZERO;
+        }
+        let engine = self.engine.poll_timeout().map(|at| at.since(now()));
+        let waits = self.waits.iter().filter_map(|wait| match wait {
+            Waiting::Sync { deadline, .. } | Waiting::Sent { deadline, .. } => *deadline,
+            Waiting::Errand { .. } => None,
+        });
+        let waits = waits.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        engine.into_iter().chain(waits).min().unwrap_or(Duration::from_secs(3_600))
+    }
+
+    fn begin_wait(&mut self, mut wait: Waiting) {
+        let begun = Instant::now();
+        match &mut wait {
+            Waiting::Sync { limit, deadline, .. } => *deadline = Some(begun + *limit),
+            Waiting::Sent { patience, deadline, .. } => *deadline = Some(begun + *patience),
+            Waiting::Errand { .. } => {}
+        }
+        self.waits.push(wait);
+        let result = self.engine.begin_sync(now(), &mut system_rng());
+        self.take(result);
+    }
+
+    /// Answers those whose wait is over.
+    fn answer_waits(&mut self) {
+        for wait in core::mem::take(&mut self.waits) {
+            match self.answer_wait(wait) {
+                Ok(Some(wait)) => self.waits.push(wait),
+                Ok(None) => {}
+                Err(error) => self.take(Err(error)),
+            }
+        }
+    }
+
+    fn answer_wait(&mut self, wait: Waiting) -> Result<Option<Waiting>, VaultError> {
+        match wait {
+            Waiting::Errand { .. } => Ok(Some(wait)),
+            Waiting::Sync { limit, deadline, reply } => {
+                let expired = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                if !expired && !self.engine.is_settled()? {
+                    return Ok(Some(Waiting::Sync { limit, deadline, reply }));
+                }
+                let _ = reply.send(Ok(self.engine.sync_outcome(expired)?));
+                Ok(None)
+            }
+            Waiting::Sent { message, contact, patience, mut deadline, left, reply } => {
+                let database = self.engine.vault().database();
+                let stored = messages::message(database, message)?;
+                if stored.is_none_or(|message| message.state != MessageState::Queued) {
+                    let _ = reply.send(Ok(SendOutcome::Sent));
+                    return Ok(None);
+                }
+                let now_left = messages::outbox_len(self.engine.vault().database(), contact)?;
+                if left.is_none_or(|left| now_left < left) {
+                    deadline = Some(Instant::now() + patience);
+                }
+                let trouble = self.engine.sender_trouble(contact);
+                let final_answer = match trouble {
+                    Some(Trouble::MailboxFull) => None,
+                    Some(trouble) if trouble.is_unreachable() || trouble.patience() > 1 => None,
+                    Some(trouble) => Some(Err(trouble.into_error())),
+                    None => None,
+                };
+                if let Some(answer) = final_answer {
+                    let _ = reply.send(answer);
+                    return Ok(None);
+                }
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    let full = trouble == Some(Trouble::MailboxFull);
+                    let outcome =
+                        if full { SendOutcome::MailboxFull } else { SendOutcome::Unreachable };
+                    let _ = reply.send(Ok(outcome));
+                    return Ok(None);
+                }
+                let left = Some(now_left);
+                Ok(Some(Waiting::Sent { message, contact, patience, deadline, left, reply }))
+            }
+        }
+    }
+
+    /// Lets another process have the home, and takes it back: the key stays in memory, everything else is read anew.
+    async fn give_way(mut self, lock: HomeLock) -> Option<(Self, HomeLock)> {
+        let _ = self.events.send(Event::GaveWay);
+        self.links.queues.clear();
+        let suspended = self.engine.into_vault().suspend();
+        drop(lock);
+        tokio::time::sleep(GIVE_WAY_FOR).await;
+        let lock = loop {
+            match HomeLock::try_acquire(&self.home, &self.who) {
+                Ok(Some(lock)) => break lock,
+                Ok(None) => tokio::time::sleep(TAKE_BACK_EVERY).await,
+                Err(_) => return None,
+            }
+        };
+        let vault = suspended.resume(MIGRATIONS).ok()?;
+        self.engine = Engine::new(vault, self.route).ok()?;
+        self.engine.begin_follow(now(), &mut system_rng()).ok()?;
+        let _ = self.events.send(Event::TookBack);
+        Some((self, lock))
+    }
+
+    /// The vault failed: one waiting caller hears why, the others that the client has ended.
+    fn end_with(mut self, error: VaultError) {
+        let mut error = Some(ClientError::Vault(error));
+        for wait in core::mem::take(&mut self.waits) {
+            let Some(error) = error.take() else { return };
+            match wait {
+                Waiting::Errand { reply, .. } => drop(reply.send(Err(error))),
+                Waiting::Sync { reply, .. } => drop(reply.send(Err(error))),
+                Waiting::Sent { reply, .. } => drop(reply.send(Err(error))),
+            }
+        }
+    }
+}

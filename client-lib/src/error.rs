@@ -1,0 +1,114 @@
+//! What can go wrong in what integrators call.
+
+use hearken_proto::address::AddressError;
+
+use crate::contact::Contact;
+use crate::vault::VaultError;
+
+/// Why a call did not do what it was asked. Messages name no one and hold no secret; a program words them for people.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// A relay does not answer. What was to be sent stays in the outbox; an invitation or a join left nothing behind.
+    #[error("a relay does not answer")]
+    Unreachable,
+    /// No relay was added.
+    #[error("no relay was added")]
+    NoRelay,
+    /// An entry relay was insisted on, and none was added that is not the mailbox's own.
+    #[error("no relay was added that could be the entry")]
+    NoEntry,
+    /// There is no entry relay, and the person has not agreed to go directly.
+    #[error("going directly needs the person's consent")]
+    NeedsConsentForDirect,
+    /// Another relay than the address names answers there.
+    #[error("another relay answers at this address")]
+    WrongFingerprint,
+    /// A relay presents keys signed before those it presented earlier.
+    #[error("the clock of a relay went back")]
+    ClockWentBack,
+    /// A relay's clock and this device's are hours apart.
+    #[error("the clocks of a relay and of this device are too far apart")]
+    ClocksApart,
+    /// The entry relay does not forward to that relay.
+    #[error("the entry relay refuses to forward to this relay")]
+    EntryRefuses,
+    /// A relay is at a limit. Try later.
+    #[error("a relay is busy")]
+    RelayBusy,
+    /// A relay has no room. Nothing was kept there.
+    #[error("a relay has no room")]
+    RelayFull,
+    /// A relay takes no new mailboxes.
+    #[error("a relay takes no new mailboxes")]
+    NotAdmitted,
+    /// A relay asks for more work than any device should do, speaks another version, or broke the protocol.
+    #[error("a relay does not keep to the protocol")]
+    RelayMisbehaved,
+    /// The mailbox is full. What was to be sent stays in the outbox.
+    #[error("the mailbox is full")]
+    MailboxFull,
+    /// Not an invitation link.
+    #[error("not a whole invitation link")]
+    InvitationMalformed,
+    /// The invitation has expired.
+    #[error("the invitation has expired")]
+    InvitationExpired,
+    /// The invitation is not there: it was withdrawn, or the relay lost it.
+    #[error("the invitation is not at its relay")]
+    InvitationGone,
+    /// Somebody else has used the invitation.
+    #[error("the invitation was used by somebody else")]
+    InvitationClaimed,
+    /// The relay gave another card than the link names.
+    #[error("the invitation's card is not the one that the link names")]
+    CardSwapped,
+    /// The invitation was made here, or used here.
+    #[error("the invitation is from this home")]
+    OwnInvitation,
+    /// No contact has this name or id.
+    #[error("no such contact")]
+    UnknownContact,
+    /// More than one contact matches.
+    #[error("more than one contact matches")]
+    AmbiguousContact(Vec<Contact>),
+    /// Another contact has this name.
+    #[error("another contact has this name")]
+    NameTaken,
+    /// A name that is empty, or longer than 200 bytes.
+    #[error("a name is 1 to 200 bytes long")]
+    NameInvalid,
+    /// The contact is blocked.
+    #[error("the contact is blocked")]
+    Blocked,
+    /// A contact who has not joined yet has no safety phrase.
+    #[error("the contact has not joined yet")]
+    NotJoined,
+    /// A text without a byte.
+    #[error("an empty text")]
+    TextEmpty,
+    /// A text above 256 KiB.
+    #[error("a text above 256 KiB")]
+    TextTooLong,
+    /// An invitation that lasts no time, or more than 21 days.
+    #[error("an invitation lasts up to 21 days")]
+    ExpiryInvalid,
+    /// No relay with this fingerprint was added.
+    #[error("no such relay")]
+    UnknownRelay,
+    /// Not a relay's address.
+    #[error("not a relay's address")]
+    Address(#[from] AddressError),
+    /// The vault could not be opened, read or written.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The client has ended.
+    #[error("the client has ended")]
+    Ended,
+}
+
+impl From<rusqlite::Error> for ClientError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Vault(VaultError::from(error))
+    }
+}

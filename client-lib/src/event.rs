@@ -1,0 +1,38 @@
+//! What happens while a client runs.
+
+use hearken_proto::ids::Fingerprint;
+
+use crate::contact::ContactId;
+use crate::message::{Message, MessageId};
+
+/// What happened. Events are hints for a display: what matters is in the vault before one is given out, so a lost
+/// event loses nothing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message came, and is stored.
+    MessageArrived(Message),
+    /// A relay holds a message durably.
+    MessageSent(MessageId),
+    /// Cells of what is being sent were taken by a relay.
+    Progress {
+        /// Whose conversation.
+        contact: ContactId,
+        /// Cells that still wait for that relay.
+        cells_left: u32,
+    },
+    /// The person invited has joined.
+    ContactJoined(ContactId),
+    /// Somebody tried to use an invitation that had been used.
+    SecondClaim(ContactId),
+    /// A mailbox is full; what waits for it is tried again.
+    MailboxFull(ContactId),
+    /// A relay does not answer; it is tried again.
+    RelayUnreachable(Fingerprint),
+    /// A relay that did not answer answers again.
+    RelayReached(Fingerprint),
+    /// Another process has the home for a while.
+    GaveWay,
+    /// The home is back with this process.
+    TookBack,
+}

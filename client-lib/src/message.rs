@@ -1,0 +1,145 @@
+//! A message of a conversation, as a person sees it.
+
+use core::fmt;
+
+use hearken_proto::time::UnixMillis;
+
+use crate::contact::ContactId;
+
+/// Names a message, the same at both ends: 16 random bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId([u8; 16]);
+
+impl MessageId {
+    /// Takes an id as it was stored or received.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// 32 characters of lower-case hexadecimal.
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MessageId(..)")
+    }
+}
+
+/// What a line of a conversation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageKind {
+    /// Words that somebody wrote.
+    Text,
+    /// Something that did not arrive, or could not be opened: so many cells of 2,400 bytes.
+    Gap {
+        /// How many cells.
+        missing: u32,
+    },
+    /// Something that the program tells, in words of the reader's language.
+    Notice(Notice),
+}
+
+/// What the program tells in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The person invited has joined.
+    Joined,
+    /// Somebody else tried to use the invitation after it had been used: whoever joined may not be who was meant, and
+    /// the link was seen by others.
+    SecondClaim,
+}
+
+/// How far a message has come. It only moves forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum MessageState {
+    /// Kept here until the relay has it.
+    Queued,
+    /// The relay holds it durably.
+    Sent,
+    /// It came from the other side.
+    Received,
+}
+
+/// A message of a conversation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    pub(crate) id: MessageId,
+    pub(crate) contact: ContactId,
+    pub(crate) from_me: bool,
+    pub(crate) kind: MessageKind,
+    pub(crate) text: String,
+    pub(crate) sent_at: UnixMillis,
+    pub(crate) received_at: Option<UnixMillis>,
+    pub(crate) state: MessageState,
+}
+
+impl Message {
+    /// Its id, the same at both ends.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// The conversation that it belongs to.
+    #[must_use]
+    pub fn contact(&self) -> ContactId {
+        self.contact
+    }
+
+    /// Whether this side wrote it.
+    #[must_use]
+    pub fn is_from_me(&self) -> bool {
+        self.from_me
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// The words, byte for byte as they were written; empty for what is not text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// When it was written, by the writer's clock.
+    #[must_use]
+    pub fn sent_at(&self) -> UnixMillis {
+        self.sent_at
+    }
+
+    /// When it came here, by this side's clock; `None` for own messages.
+    #[must_use]
+    pub fn received_at(&self) -> Option<UnixMillis> {
+        self.received_at
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn state(&self) -> MessageState {
+        self.state
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("state", &self.state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,308 @@
+//! What happens to a blob that came and to a message that is to go, inside one transaction of the vault.
+//!
+//! A blob is opened, its ratchet state, its plaintext and its hash are stored together, and only then acknowledged. A
+//! message becomes exact ciphertext together with the ratchet state that made it, and only then goes out. A kill
+//! between any two lines repeats work and nothing else.
+
+use hearken_proto::address::RelayAddress;
+use hearken_proto::auth::ObjectSecretKey;
+use hearken_proto::limits::TEXT_MAX;
+use hearken_proto::payload::Blob;
+use hearken_proto::time::UnixMillis;
+use prost::Message as _;
+use rand_core::CryptoRng;
+use rusqlite::Connection;
+use zeroize::Zeroizing;
+
+use super::packet::{
+    Content, FRAGMENT_MAX, FRAGMENTS_MAX, Fragment, Introduction, MailboxCard, Packet, Text,
+};
+use super::records::{self, Stage};
+use super::{RELAY_ADDRESS_MAX, messages};
+use crate::contact::ContactId;
+use crate::handshake::Inviter;
+use crate::message::{Message, MessageId, MessageKind, MessageState, Notice};
+use crate::ratchet::Ratchet;
+use crate::vault::VaultError;
+
+/// What some blobs brought.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// Lines to show, in order.
+    pub(crate) messages: Vec<Message>,
+    /// The invited person has joined.
+    pub(crate) joined: bool,
+    /// The way to answer was set.
+    pub(crate) outgoing_changed: bool,
+    /// Who writes to our mailbox.
+    pub(crate) their_sender: Option<[u8; 32]>,
+}
+
+/// A blob that opened.
+struct Opened {
+    body: Zeroizing<Vec<u8>>,
+    passed_over: u32,
+}
+
+/// Opens and stores one blob.
+pub(crate) fn receive(
+    tx: &Connection,
+    id: ContactId,
+    blob: &Blob,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+    received: &mut Received,
+) -> Result<(), VaultError> {
+    let Some(contact) = records::contact(tx, id)? else { return Ok(()) };
+    let hash = *blob.put_id().as_bytes();
+    if messages::is_seen(tx, id, &hash)? {
+        return Ok(());
+    }
+    messages::mark_seen(tx, id, &hash, now.day())?;
+    let mut lines = Vec::new();
+    match open(tx, id, blob, now, rng, received)? {
+        Some(opened) => {
+            if opened.passed_over > 0 {
+                lines.extend(gap(tx, id, opened.passed_over, now, rng)?);
+            }
+            match Packet::decode(&opened.body[..]) {
+                Ok(packet) => {
+                    if let Some(introduction) = packet.introduction {
+                        meet(tx, id, &introduction, rng, received)?;
+                    }
+                    if let Some(fragment) = packet.fragment {
+                        lines.extend(join_fragment(tx, id, fragment, contact.blocked, now, rng)?);
+                    }
+                }
+                Err(_) => lines.extend(gap(tx, id, 1, now, rng)?),
+            }
+        }
+        None => lines.extend(gap(tx, id, 1, now, rng)?),
+    }
+    if !contact.blocked {
+        received.messages.extend(lines);
+    }
+    Ok(())
+}
+
+/// Opens a blob and stores the state that it leaves; `None` where it cannot be opened, and then nothing changes.
+fn open(
+    tx: &Connection,
+    id: ContactId,
+    blob: &Blob,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+    received: &mut Received,
+) -> Result<Option<Opened>, VaultError> {
+    if let Some(state) = records::contact_secret(tx, id, "ratchet")? {
+        let mut ratchet = Ratchet::from_bytes(&state).map_err(|_| VaultError::damaged_record())?;
+        let Ok(opened) = ratchet.decrypt(rng, now.day(), blob.as_bytes()) else { return Ok(None) };
+        records::set_contact(tx, id, "ratchet", ratchet.to_bytes().to_vec())?;
+        // What was needed only until the other side had answered.
+        if ratchet.is_answered() && records::outgoing(tx, id)?.is_some_and(|outgoing| outgoing.claimed) {
+            records::forget_claim_key(tx, id)?;
+        }
+        return Ok(Some(Opened { body: opened.body, passed_over: opened.passed_over }));
+    }
+    let Some(state) = records::contact_secret(tx, id, "inviter")? else { return Ok(None) };
+    let inviter = Inviter::from_bytes(&state).map_err(|_| VaultError::damaged_record())?;
+    let Ok(accepted) = inviter.accept(rng, now.day(), blob.as_bytes()) else { return Ok(None) };
+    records::set_contact(tx, id, "ratchet", accepted.ratchet.to_bytes().to_vec())?;
+    records::set_contact(tx, id, "safety", accepted.safety.as_bytes().to_vec())?;
+    records::set_contact(tx, id, "state", Stage::Joined as i64)?;
+    records::set_contact(tx, id, "inviter", None::<Vec<u8>>)?;
+    records::set_contact(tx, id, "link", None::<Vec<u8>>)?;
+    notice(tx, id, Notice::Joined, now, rng)?;
+    received.joined = true;
+    Ok(Some(Opened { body: accepted.opened.body, passed_over: accepted.opened.passed_over }))
+}
+
+/// Takes what the other side says of itself.
+fn meet(
+    tx: &Connection,
+    id: ContactId,
+    introduction: &Introduction,
+    rng: &mut (impl CryptoRng + ?Sized),
+    received: &mut Received,
+) -> Result<(), VaultError> {
+    if let Ok(sender) = <[u8; 32]>::try_from(introduction.sender_public_key.as_slice()) {
+        records::set_sender(tx, id, &sender)?;
+        received.their_sender = Some(sender);
+    }
+    let Some(card) = &introduction.answer_to else { return Ok(()) };
+    if records::outgoing(tx, id)?.is_some() || card.relay.len() > RELAY_ADDRESS_MAX {
+        return Ok(());
+    }
+    let (Ok(relay), Ok(claim)) = (
+        card.relay.parse::<RelayAddress>(),
+        <[u8; 32]>::try_from(card.claim_secret.as_slice()).map(Zeroizing::new),
+    ) else {
+        return Ok(());
+    };
+    let send_key = ObjectSecretKey::generate(rng);
+    let claim_key = ObjectSecretKey::from_bytes(&claim);
+    records::learn_relay(tx, &relay)?;
+    records::insert_outgoing(tx, id, &relay.fingerprint(), &send_key, &claim_key)?;
+    received.outgoing_changed = true;
+    let answer = Introduction { sender_public_key: send_key.public_key().to_vec(), answer_to: None };
+    seal(tx, id, rng, [(Packet { introduction: Some(answer), fragment: None }, None)])
+}
+
+/// The joiner's first packet: where to answer, and who writes.
+pub(crate) fn introduce(
+    tx: &Connection,
+    id: ContactId,
+    own_mailbox: &RelayAddress,
+    claim_key: &ObjectSecretKey,
+    send_key: &ObjectSecretKey,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), VaultError> {
+    let introduction = Introduction {
+        sender_public_key: send_key.public_key().to_vec(),
+        answer_to: Some(MailboxCard {
+            relay: own_mailbox.to_string(),
+            claim_secret: claim_key.to_bytes().to_vec(),
+        }),
+    };
+    seal(tx, id, rng, [(Packet { introduction: Some(introduction), fragment: None }, None)])
+}
+
+/// Turns every message of a contact that waits for keys into ciphertext, where there are keys.
+pub(crate) fn seal_waiting(
+    tx: &Connection,
+    id: ContactId,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), VaultError> {
+    if records::stage(tx, id)? != Some(Stage::Joined) {
+        return Ok(());
+    }
+    for message in messages::unsealed(tx, id)? {
+        let content = Content {
+            sent_at_ms: message.sent_at.0,
+            text: Some(Text { text: message.text.clone() }),
+        };
+        let packets = content.into_packets(*message.id.as_bytes());
+        let last = packets.len() - 1;
+        let marked = packets
+            .into_iter()
+            .enumerate()
+            .map(|(index, packet)| (packet, (index == last).then_some(message.id)));
+        seal(tx, id, rng, marked)?;
+        messages::mark_sealed(tx, id, message.id)?;
+    }
+    Ok(())
+}
+
+/// Seals packets into the outbox, with the ratchet state that this leaves.
+fn seal(
+    tx: &Connection,
+    id: ContactId,
+    rng: &mut (impl CryptoRng + ?Sized),
+    packets: impl IntoIterator<Item = (Packet, Option<MessageId>)>,
+) -> Result<(), VaultError> {
+    let state = records::contact_secret(tx, id, "ratchet")?.ok_or_else(VaultError::damaged_record)?;
+    let mut ratchet = Ratchet::from_bytes(&state).map_err(|_| VaultError::damaged_record())?;
+    for (packet, message) in packets {
+        let body = Zeroizing::new(packet.encode_to_vec());
+        let blob = ratchet.encrypt(rng, &body).map_err(|_| VaultError::damaged_record())?;
+        messages::push_outbox(tx, id, &blob[..], message)?;
+    }
+    records::set_contact(tx, id, "ratchet", ratchet.to_bytes().to_vec())
+}
+
+fn join_fragment(
+    tx: &Connection,
+    id: ContactId,
+    fragment: Fragment,
+    blocked: bool,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Option<Message>, VaultError> {
+    let holds = (1..=FRAGMENTS_MAX).contains(&fragment.count)
+        && fragment.index < fragment.count
+        && fragment.body.len() <= FRAGMENT_MAX;
+    let message = <[u8; 16]>::try_from(fragment.message.as_slice());
+    let (true, Ok(message)) = (holds, message) else { return gap(tx, id, 1, now, rng) };
+    if blocked {
+        return Ok(None);
+    }
+    let message = MessageId::from_bytes(message);
+    let body = Zeroizing::new(fragment.body);
+    let whole = messages::add_fragment(
+        tx,
+        id,
+        message,
+        fragment.index,
+        fragment.count,
+        &body,
+        now.day(),
+    )?;
+    let Some(whole) = whole else { return Ok(None) };
+    let content = Content::decode(&whole[..]).ok();
+    let text = content.as_ref().and_then(|content| content.text.as_ref());
+    let (Some(content), Some(text)) = (&content, text) else { return gap(tx, id, 1, now, rng) };
+    if text.text.is_empty() || text.text.len() > TEXT_MAX {
+        return gap(tx, id, 1, now, rng);
+    }
+    let message = Message {
+        id: message,
+        contact: id,
+        from_me: false,
+        kind: MessageKind::Text,
+        text: text.text.clone(),
+        sent_at: UnixMillis(content.sent_at_ms),
+        received_at: Some(now),
+        state: MessageState::Received,
+    };
+    Ok(messages::insert(tx, &message, true, false)?.then_some(message))
+}
+
+/// Shows that so many cells are missing. Several in a row are one line, and a blocked contact has none.
+fn gap(
+    tx: &Connection,
+    id: ContactId,
+    missing: u32,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Option<Message>, VaultError> {
+    let blocked = records::contact(tx, id)?.is_none_or(|contact| contact.blocked);
+    if blocked || messages::widen_gap(tx, id, missing)? {
+        return Ok(None);
+    }
+    let line = line(id, MessageKind::Gap { missing }, now, rng);
+    messages::insert(tx, &line, true, false)?;
+    Ok(Some(line))
+}
+
+/// Tells something in a conversation.
+pub(crate) fn notice(
+    tx: &Connection,
+    id: ContactId,
+    notice: Notice,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), VaultError> {
+    let line = line(id, MessageKind::Notice(notice), now, rng);
+    messages::insert(tx, &line, true, false)?;
+    Ok(())
+}
+
+fn line(
+    contact: ContactId,
+    kind: MessageKind,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Message {
+    let mut id = [0; 16];
+    rng.fill_bytes(&mut id);
+    Message {
+        id: MessageId::from_bytes(id),
+        contact,
+        from_me: false,
+        kind,
+        text: String::new(),
+        sent_at: now,
+        received_at: Some(now),
+        state: MessageState::Received,
+    }
+}
