@@ -21,8 +21,10 @@ pub const CONFIG_LEN_MAX: u64 = 65_536;
 pub const LISTEN_MAX: usize = hearken_proto::address::PLACES_MAX;
 /// Least bytes of storage that a relay can do anything with.
 const STORAGE_BYTES_MIN: u64 = 16 * 1_024 * 1_024;
-/// Leading zero bits of a proof of work by default: some tens of milliseconds on an old phone.
-const POW_BITS_DEFAULT: u32 = 16;
+/// Leading zero bits of a proof of work by default: some tenths of a second on an old phone.
+const POW_BITS_DEFAULT: u32 = 18;
+/// Free disk space by default below which new blobs are refused: what the engine moves in the background needs room.
+const DISK_RESERVE_BYTES_DEFAULT: u64 = 256 * 1_024 * 1_024;
 
 /// What is wrong with a configuration. The text names key and line, never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +118,8 @@ pub struct RawLimits {
     pub mailboxes_max: Option<u64>,
     /// Bytes on disk above which new blobs and objects are refused.
     pub storage_bytes_max: Option<u64>,
+    /// Free bytes on the disk below which new blobs and objects are refused.
+    pub disk_reserve_bytes: Option<u64>,
     /// Links at once.
     pub links_max: Option<usize>,
 }
@@ -159,6 +163,8 @@ pub struct Config {
     pub mailboxes_max: u64,
     /// Bytes on disk above which new blobs and objects are refused.
     pub storage_bytes_max: u64,
+    /// Free bytes on the disk below which new blobs and objects are refused.
+    pub disk_reserve_bytes: u64,
     /// Links at once.
     pub links_max: usize,
 }
@@ -216,7 +222,8 @@ impl Default for Config {
             pow_bits: POW_BITS_DEFAULT,
             mailbox_blobs_max: limits::MAILBOX_BLOBS_MAX,
             mailboxes_max: 1_000_000,
-            storage_bytes_max: 64 * 1_024 * 1_024 * 1_024,
+            storage_bytes_max: 100_000_000_000,
+            disk_reserve_bytes: DISK_RESERVE_BYTES_DEFAULT,
             links_max: limits::LINKS_MAX,
         }
     }
@@ -442,6 +449,7 @@ fn check(raw: &RawConfig, place: &dyn Fn(&str) -> Place) -> Result<Config, Confi
         mailbox_blobs_max,
         mailboxes_max,
         storage_bytes_max,
+        disk_reserve_bytes: bounds.disk_reserve_bytes.unwrap_or(default.disk_reserve_bytes),
         links_max,
     })
 }
@@ -472,7 +480,14 @@ mod tests {
         let raw: RawConfig = toml::from_str(&text).unwrap();
         let RawConfig { host, listen, allow_private_peers, forward, admission, pow_bits, limits } =
             raw;
-        let RawLimits { mailbox_blobs_max, mailboxes_max, storage_bytes_max, links_max } = limits;
+        let RawLimits {
+            mailbox_blobs_max,
+            mailboxes_max,
+            storage_bytes_max,
+            disk_reserve_bytes,
+            links_max,
+        } = limits;
+        assert_eq!(disk_reserve_bytes, Some(Config::default().disk_reserve_bytes));
         assert!(host.is_some() && listen.is_some());
         assert_eq!(allow_private_peers, Some(Config::default().allow_private_peers));
         assert_eq!(forward, Some(Config::default().forward));

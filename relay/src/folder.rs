@@ -3,9 +3,9 @@
 //! `relay.toml`, `keys/` (the identity), `epoch-keys/` (seal, auth and hop keys of a day), `day-keys/` (keys of blobs
 //! at rest), `address` (as last handed out), `admin.sock` (while the relay runs), and what the store makes: `lock`,
 //! `store-format`, `engine/`. Guarantees: an identity is written once and never replaced; a file is whole or absent; an
-//! interrupted `init` is completed by the next. The lock is the store's.
+//! interrupted `init` is completed by the next. The lock is the store's; `init` takes it too.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,8 @@ const EXAMPLE_LISTEN: &str = "#listen = [\"0.0.0.0:4433\", \"[::]:4433\"]";
 const CONFIG_FILE: &str = "relay.toml";
 const ADDRESS_FILE: &str = "address";
 const ADMIN_SOCKET: &str = "admin.sock";
+/// The store's lock file (`store::fjall`).
+const LOCK_FILE: &str = "lock";
 const KEYS_FOLDER: &str = "keys";
 const IDENTITY: &str = "identity";
 const EPOCH_KEYS_FOLDER: &str = "epoch-keys";
@@ -35,7 +37,7 @@ const DAY_KEYS_FOLDER: &str = "day-keys";
 /// What the store makes first: where it is, there was a relay.
 const STORE_FORMAT_FILE: &str = "store-format";
 /// What may lie in a folder that counts as empty: a file system's own, and what an interrupted start left.
-const NO_CONTENT: [&str; 3] = ["lost+found", "lock", ADMIN_SOCKET];
+const NO_CONTENT: [&str; 3] = ["lost+found", LOCK_FILE, ADMIN_SOCKET];
 
 /// Why a folder cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -167,6 +169,11 @@ impl Folder {
         }
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
         made.map_err(io_error("the data folder", "made"))?;
+        let _lock = self.lock()?;
+        // Another process may have been faster.
+        if self.content()? == Content::Relay {
+            return Err(FolderError::Exists);
+        }
         let keys = KeyFolder::open(&self.path.join(KEYS_FOLDER))?;
         if keys.read(IDENTITY)?.is_none() {
             let mut seed = Zeroizing::new([0; 32]);
@@ -228,6 +235,21 @@ impl Folder {
     /// [`FolderError::Io`].
     pub fn write_address(&self, address: &RelayAddress) -> Result<(), FolderError> {
         self.write(ADDRESS_FILE, &format!("{address}\n"), "the address file")
+    }
+
+    /// The lock that the store takes as well: nobody else makes or serves this folder meanwhile.
+    fn lock(&self) -> Result<File, FolderError> {
+        let failed = io_error("the data folder", "locked");
+        let path = self.path.join(LOCK_FILE);
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).open(path).map_err(&failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::Locked { folder: self.path.clone() }.into())
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
     }
 
     /// Writes a file whole or not at all.

@@ -1,0 +1,208 @@
+//! The administration socket `DIR/admin.sock`: how the operator's other commands reach a relay that serves.
+//!
+//! One JSON line asks, one answers. The socket is readable and writable by the relay's own account only (0600), in a
+//! folder that is that account's alone. Guarantees: a question is answered or dropped within five seconds; the answers
+//! hold totals, never an id or an address.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::actor::{RunningTotals, TotalsRequest};
+use crate::core::Totals;
+use crate::folder::Folder;
+
+/// The longest question in bytes.
+const QUESTION_LEN_MAX: u64 = 1_024;
+/// How long one question may take.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// Questions at once.
+const QUESTIONS_MAX: usize = 8;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Question {
+    /// The totals.
+    Stats,
+}
+
+/// The few totals that a relay knows. Those of links and sessions are there only while it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Whether the relay is running.
+    pub running: bool,
+    /// Bytes on disk, journals included.
+    pub disk_bytes: u64,
+    /// Expiry days that hold blobs.
+    pub expiry_days: u32,
+    /// Group commits since the relay was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commits: Option<u64>,
+    /// Counters of the relay's core since it was started, by name.
+    #[serde(flatten)]
+    pub core: BTreeMap<String, u64>,
+}
+
+/// The listening socket. Dropping it removes the file.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Listens. The folder is locked, so a socket that lies there is left from a relay that was killed.
+    pub(crate) fn bind(folder: &Folder) -> io::Result<Self> {
+        let path = folder.path().join(folder.admin_socket());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = short_path(folder, UnixListener::bind)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path })
+    }
+
+    /// Answers until dropped.
+    pub(crate) async fn serve(&self, requests: &mpsc::Sender<TotalsRequest>) {
+        let mut questions = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) if questions.len() < QUESTIONS_MAX => {
+                        let answered = answer(stream, requests.clone());
+                        questions.spawn(tokio::time::timeout(ANSWER_TIME_MAX, answered));
+                    }
+                    Ok(_) => {}
+                    // Out of file descriptors, most likely; not a reason to stop serving links.
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                },
+                Some(_) = questions.join_next() => {}
+            }
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // A file that stays is removed at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(
+    stream: tokio::net::UnixStream,
+    requests: mpsc::Sender<TotalsRequest>,
+) -> Option<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = tokio::io::BufReader::new(reader.take(QUESTION_LEN_MAX));
+    reader.read_line(&mut line).await.ok()?;
+    let Question::Stats = serde_json::from_str(&line).ok()?;
+    let (sender, totals) = oneshot::channel();
+    requests.send(sender).await.ok()?;
+    let mut line = serde_json::to_vec(&Stats::of(&totals.await.ok()?)).ok()?;
+    line.push(b'\n');
+    writer.write_all(&line).await.ok()
+}
+
+/// Asks the relay that serves a folder. Blocks for five seconds at most.
+///
+/// # Errors
+/// `NotFound` or `ConnectionRefused` where none serves; what the system says otherwise.
+pub fn ask(folder: &Folder, question: Question) -> io::Result<Stats> {
+    let mut stream = short_path(folder, UnixStream::connect)?;
+    stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+    stream.set_write_timeout(Some(ANSWER_TIME_MAX))?;
+    let mut line = serde_json::to_vec(&question)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// Calls with a path of the socket that is short enough for a socket address (108 bytes), however deep the folder is.
+fn short_path<T>(folder: &Folder, call: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Result<T> {
+    let path = folder.path().join(folder.admin_socket());
+    if path.as_os_str().len() < 100 {
+        return call(path);
+    }
+    let open = File::open(folder.path())?;
+    let short = Path::new("/proc/self/fd").join(open.as_raw_fd().to_string());
+    call(short.join(folder.admin_socket()))
+}
+
+impl Stats {
+    fn of(totals: &RunningTotals) -> Self {
+        Self {
+            running: true,
+            disk_bytes: totals.store.disk_bytes,
+            expiry_days: totals.store.days,
+            commits: Some(totals.store.commits),
+            core: named(&totals.core),
+        }
+    }
+
+    /// What is known of a relay that does not run.
+    #[must_use]
+    pub fn stopped(store: &crate::store::StoreTotals) -> Self {
+        Self {
+            running: false,
+            disk_bytes: store.disk_bytes,
+            expiry_days: store.days,
+            commits: None,
+            core: BTreeMap::new(),
+        }
+    }
+}
+
+/// Every total by its name. Destructured, so that none is left out.
+fn named(totals: &Totals) -> BTreeMap<String, u64> {
+    macro_rules! by_name {
+        ($($name:ident),* $(,)?) => {{
+            let Totals { $($name),* } = *totals;
+            [$((stringify!($name), $name)),*]
+        }};
+    }
+    let named = by_name!(
+        links,
+        sessions,
+        routes,
+        peers,
+        watches,
+        links_opened,
+        links_refused,
+        sessions_opened,
+        opens_refused,
+        sessions_refused,
+        routes_opened,
+        routes_refused,
+        cells_received,
+        cells_sent,
+        creates,
+        claims,
+        puts_stored,
+        puts_repeated,
+        deliveries,
+        object_puts,
+        chunks_read,
+        commands_refused,
+        store_failures,
+        infos_signed,
+        key_epochs,
+    );
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
