@@ -1,0 +1,54 @@
+//! The relay's protocol without IO: bytes, time and randomness in, actions out.
+//!
+//! A `Put` walks down: [`relay`] gives a link its turn, `last_hop` opens the cell and checks the proof, `command` names
+//! what is asked of the store, `execute` carries it out on the committer's thread, `outcomes` answers when it is
+//! durable. `entry` is the same relay for routes that go on to another.
+//!
+//! Guarantees: every queue is bounded by a named limit; an acknowledgement speaks of what is durable; one mailbox is
+//! never related to another. Deliberately not here: sockets, threads, files, clocks, ambient randomness, and anything
+//! that could read a message.
+#![deny(clippy::disallowed_methods)]
+
+pub mod action;
+mod base;
+pub mod bounds;
+mod bucket;
+mod census;
+mod clock;
+pub mod command;
+pub mod config;
+mod entry;
+pub mod epoch_keys;
+mod execute;
+mod forward;
+mod housekeeping;
+mod info;
+mod last_hop;
+mod links;
+mod mailbox;
+mod mailbox_read;
+mod object;
+mod object_key;
+mod object_read;
+mod outcomes;
+mod peer;
+mod peer_info;
+mod pool;
+mod put;
+pub mod relay;
+mod reply;
+mod request;
+mod rows;
+mod session;
+mod sweep;
+mod timers;
+pub mod totals;
+mod watch;
+
+pub use action::{Action, DialError, DialId, LinkId, Ticket, Warning};
+pub use bounds::STORE_REQUESTS_MAX;
+pub use command::{CommandContext, Outcome, ReadCommand, WriteCommand};
+pub use config::{Admission, CommandLimits, CoreConfig};
+pub use epoch_keys::{EpochKey, EpochKeyError, EpochKeys};
+pub use relay::RelayCore;
+pub use totals::Totals;
