@@ -96,6 +96,8 @@ impl CloseWhy {
     /// the mailbox relay behind it has read nothing yet that it could refuse.
     pub(super) fn of_close(reason: CloseReason, through_entry: bool, open: bool) -> Self {
         match reason {
+            // A relay ends sessions whose keys it destroys; nothing is wrong with those that it has by then.
+            CloseReason::UnknownEpoch if open => Self::LinkLost,
             CloseReason::Done => Self::LinkLost,
             CloseReason::Refused if through_entry && !open => Self::EntryRefuses,
             CloseReason::Refused => Self::Refused,

@@ -14,6 +14,7 @@ use hearken_proto::ids::Fingerprint;
 use hearken_proto::info::VerifiedInfo;
 use hearken_proto::limits::{
     ANSWERS_DUE_MAX, GET_MAX, SESSION_CELLS_MAX, SESSION_MINUTES_MAX, SESSION_MINUTES_MIN,
+    WATCH_WINDOW,
 };
 use hearken_proto::payload::{Blob, Payload};
 use hearken_proto::seal::{PendingRoute, RouteSeal, SealError};
@@ -31,6 +32,9 @@ pub(super) const COMMANDS_WAITING_MAX: usize = 1_024;
 
 /// Cells each way after which a session asks to be replaced: an eighth of what it may seal is left for that.
 const CELLS_ROLL_OVER: u64 = SESSION_CELLS_MAX / 8 * 7;
+
+/// Cells each way after which nothing more is sent: the relay may still have to answer and to push.
+const CELLS_END: u64 = SESSION_CELLS_MAX - (ANSWERS_DUE_MAX + WATCH_WINDOW) as u64 - 1;
 
 /// A session and the commands that it has not sent yet.
 pub(super) struct Session {
@@ -252,6 +256,9 @@ impl OpenSession {
         waiting: Waiting,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Cell, CloseWhy> {
+        if self.seal.cells() >= CELLS_END {
+            return Err(CloseWhy::RollOver);
+        }
         let Waiting { id, command, blob, key } = waiting;
         let unproven = key.filter(|key| !self.proven.contains(&(key.role, key.object_id)));
         let proved = unproven.as_ref().map(|key| (key.role, key.object_id));

@@ -245,7 +245,7 @@ fn the_reasons_of_a_close_are_told() {
         (Reason::Unreachable, Why::Unreachable, Why::Unreachable, Why::Unreachable),
         (Reason::OtherKey, Why::OtherKey, Why::OtherKey, Why::OtherKey),
         (Reason::Busy, Why::Busy, Why::Busy, Why::Busy),
-        (Reason::UnknownEpoch, Why::UnknownEpoch, Why::UnknownEpoch, Why::UnknownEpoch),
+        (Reason::UnknownEpoch, Why::UnknownEpoch, Why::UnknownEpoch, Why::LinkLost),
     ] {
         for (plan, why) in [(World::new().direct(1), direct), (World::new().hop2(0, 1), hop2)] {
             // To the INFO.
@@ -681,6 +681,37 @@ fn a_session_asks_once_to_be_replaced_after_thirty_to_sixty_minutes() {
     ages.sort_unstable();
     ages.dedup();
     assert_eq!(ages.len(), 8, "each is drawn");
+}
+
+/// Half a minute; without `HEARKEN_LONG` it goes only as far as to show that a young session says nothing.
+#[test]
+fn a_session_asks_to_be_replaced_before_its_cells_are_used_up_and_ends_with_the_last() {
+    let long = std::env::var_os("HEARKEN_LONG").is_some();
+    let cells_max = if long { 1 << 20 } else { 1 << 10 };
+    let mut world = World::new();
+    let session = world.opened(world.direct(0));
+    let (mut asked_at, mut ended) = (None, None);
+    for cell in 0_u64..cells_max + 8 {
+        if world.router.command(session, ping(), None, None).is_err() {
+            break;
+        }
+        world.sent.clear();
+        world.relays[0].seen.clear();
+        for event in world.run() {
+            match event {
+                RouteEvent::RollOver { .. } => assert_eq!(asked_at.replace(cell), None),
+                RouteEvent::Closed { why, .. } => ended = Some((cell, why)),
+                _ => {}
+            }
+        }
+    }
+    if long {
+        let (cell, why) = ended.unwrap();
+        assert_eq!(why, CloseWhy::RollOver);
+        assert!(cells_max - cell < 64 && asked_at.unwrap() < cells_max / 8 * 7);
+    } else {
+        assert_eq!((asked_at, ended), (None, None));
+    }
 }
 
 #[test]
