@@ -1,0 +1,40 @@
+//! The random key under which the database of a vault is encrypted.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+use zeroize::ZeroizeOnDrop;
+
+/// The length of a data key, in bytes.
+pub const DATA_KEY_LEN: usize = 32;
+
+/// 32 random bytes, made once for a vault and never changed: the slots hold it, the database is encrypted under it.
+///
+/// Erased on drop and never cloned.
+#[derive(ZeroizeOnDrop)]
+pub struct DataKey([u8; DATA_KEY_LEN]);
+
+impl DataKey {
+    /// A fresh one.
+    #[must_use]
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut key = Self([0; DATA_KEY_LEN]);
+        rng.fill_bytes(&mut key.0);
+        key
+    }
+
+    pub(super) fn from_slice(bytes: &[u8; DATA_KEY_LEN]) -> Self {
+        Self(*bytes)
+    }
+
+    pub(super) const fn as_bytes(&self) -> &[u8; DATA_KEY_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_) = self;
+        f.write_str("DataKey(..)")
+    }
+}
