@@ -33,6 +33,8 @@ pub(crate) mod secret;
 pub(crate) mod session;
 mod skipped;
 mod state;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use chain_key::{CHAIN_SKIP_MAX, SKIPPED_PER_CHAIN_MAX};
 pub use error::{DecryptError, EncryptError, Misbehaviour, StateError};

@@ -15,7 +15,7 @@ use super::header_key::HeaderKey;
 use super::kem_ratchet::KemRatchet;
 use super::kem_root_key::KemRootKey;
 use super::layout::{BODY_LENGTH_LEN, Layout, R_LEN};
-use super::message_key::message_key;
+use super::message_key::{PartialKey, message_key};
 use super::prefix::Prefix;
 use super::role::Role;
 use super::root_key::RootKey;
@@ -104,13 +104,8 @@ impl Ratchet {
             return Err(EncryptError::TooLong);
         }
 
-        let mut blob = Box::new([0; BLOB_LEN]);
-        if let Some(prefix) = &chain.prefix {
-            blob[..prefix.as_bytes().len()].copy_from_slice(prefix.as_bytes());
-        }
         let mut r = [0; R_LEN];
         rng.fill_bytes(&mut r);
-        blob[layout.r()].copy_from_slice(&r);
         let header = Header {
             ratchet_key: public,
             previous: self.ec.previous,
@@ -120,14 +115,8 @@ impl Ratchet {
             kem_number: self.kem.number,
             kem: self.kem.part_to_send(),
         };
-        let sealed_header = &mut blob[layout.header()];
-        header.encode(&mut sealed_header[..layout.header_len()]);
-        chain.header_key.for_message(&r).seal(sealed_header);
-        let key = message_key(&ec_key, &kem_key, &r, sealed_header);
-        let sealed_body = &mut blob[layout.body()];
-        sealed_body[..BODY_LENGTH_LEN].copy_from_slice(&length.to_be_bytes());
-        sealed_body[BODY_LENGTH_LEN..BODY_LENGTH_LEN + body.len()].copy_from_slice(body);
-        key.seal(sealed_body);
+        let keys = SealKeys { header: &chain.header_key, ec: &ec_key, kem: &kem_key };
+        let blob = seal_blob(&keys, chain.prefix.as_ref(), &r, &header, length, body);
 
         chain.chain_key = ec_next;
         chain.number += 1;
@@ -189,6 +178,39 @@ impl fmt::Debug for Opened {
             .field("late", late)
             .finish_non_exhaustive()
     }
+}
+
+/// What a blob is sealed with.
+pub(super) struct SealKeys<'a> {
+    pub(super) header: &'a HeaderKey,
+    pub(super) ec: &'a PartialKey,
+    pub(super) kem: &'a PartialKey,
+}
+
+/// Puts a blob together. `body` fits the layout, and `length` is its length.
+pub(super) fn seal_blob(
+    keys: &SealKeys<'_>,
+    prefix: Option<&Prefix>,
+    r: &[u8; R_LEN],
+    header: &Header,
+    length: u16,
+    body: &[u8],
+) -> Box<[u8; BLOB_LEN]> {
+    let layout = if prefix.is_some() { Layout::Initial } else { Layout::Ordinary };
+    let mut blob = Box::new([0; BLOB_LEN]);
+    if let Some(prefix) = prefix {
+        blob[..prefix.as_bytes().len()].copy_from_slice(prefix.as_bytes());
+    }
+    blob[layout.r()].copy_from_slice(r);
+    let sealed_header = &mut blob[layout.header()];
+    header.encode(&mut sealed_header[..layout.header_len()]);
+    keys.header.for_message(r).seal(sealed_header);
+    let key = message_key(keys.ec, keys.kem, r, sealed_header);
+    let sealed_body = &mut blob[layout.body()];
+    sealed_body[..BODY_LENGTH_LEN].copy_from_slice(&length.to_be_bytes());
+    sealed_body[BODY_LENGTH_LEN..BODY_LENGTH_LEN + body.len()].copy_from_slice(body);
+    key.seal(sealed_body);
+    blob
 }
 
 fn content(plain: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptError> {

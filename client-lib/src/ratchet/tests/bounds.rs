@@ -1,0 +1,94 @@
+//! What is kept for late messages is bounded in number and in days.
+
+use super::*;
+use crate::ratchet::{
+    CHAIN_SKIP_MAX, SKIPPED_DAYS_MAX, SKIPPED_PER_CHAIN_MAX, SKIPPED_PER_CONTACT_MAX,
+};
+
+#[test]
+fn a_chain_moves_on_by_65536_and_not_by_one_more() {
+    let mut pair = Pair::answered(50);
+    let first = pair.from_joiner(b"first");
+    pair.at_inviter(&first).unwrap();
+    let mut last = first;
+    for _ in 0..=CHAIN_SKIP_MAX {
+        last = pair.from_joiner(b"");
+    }
+    let beyond = pair.from_joiner(b"");
+    let error = refused(&mut pair.inviter, &mut pair.rng, &beyond);
+    assert_eq!(error, DecryptError::TooFarAhead);
+    let opened = pair.at_inviter(&last).unwrap();
+    assert_eq!(opened.passed_over, CHAIN_SKIP_MAX);
+    assert_eq!(pair.at_inviter(&beyond).unwrap().passed_over, 0);
+}
+
+#[test]
+fn of_a_chain_the_newest_256_keys_passed_over_are_kept() {
+    let mut pair = Pair::answered(51);
+    let blobs: Vec<Blob> = (0..SKIPPED_PER_CHAIN_MAX + 10).map(|_| pair.from_joiner(b"")).collect();
+    let last = pair.from_joiner(b"");
+    pair.at_inviter(&last).unwrap();
+    assert_eq!(pair.inviter.ec.receiving.as_ref().unwrap().skipped.len(), SKIPPED_PER_CHAIN_MAX);
+    for (index, blob) in blobs.iter().enumerate() {
+        if index < 10 {
+            assert_eq!(refused(&mut pair.inviter, &mut pair.rng, blob), DecryptError::Used);
+        } else {
+            assert!(pair.at_inviter(blob).unwrap().late);
+        }
+    }
+    assert!(pair.inviter.ec.receiving.as_ref().unwrap().skipped.is_empty());
+}
+
+#[test]
+fn of_a_contact_2000_keys_passed_over_are_kept_whatever_the_other_side_does() {
+    let mut pair = Pair::answered(52);
+    let mut reached = 0;
+    for _ in 0..24 {
+        for _ in 0..SKIPPED_PER_CHAIN_MAX {
+            pair.from_joiner(b"");
+        }
+        pair.round();
+        let ec = &pair.inviter.ec;
+        let kept = ec.receiving.as_ref().unwrap().skipped.len()
+            + ec.past.iter().map(|chain| chain.skipped.len()).sum::<usize>();
+        assert!(kept <= SKIPPED_PER_CONTACT_MAX);
+        assert!(ec.past.len() <= 2);
+        assert!(pair.inviter.kem.kept_count() <= SKIPPED_PER_CONTACT_MAX);
+        reached = reached.max(pair.inviter.kem.kept_count());
+        pair.inviter = restarted(&pair.inviter);
+    }
+    assert_eq!(reached, SKIPPED_PER_CONTACT_MAX, "the bound was reached");
+    assert!(pair.inviter.to_bytes().len() < 130_000);
+}
+
+#[test]
+fn a_key_passed_over_serves_for_22_days_and_is_gone_after() {
+    let mut pair = Pair::answered(53);
+    let late = [pair.from_joiner(b"0"), pair.from_joiner(b"1")];
+    let newer = pair.from_joiner(b"2");
+    pair.at_inviter(&newer).unwrap();
+    let last_day = UnixDay(TODAY.0 + SKIPPED_DAYS_MAX);
+    assert!(pair.inviter.decrypt(&mut pair.rng, last_day, &late[0]).unwrap().late);
+    let next = pair.from_joiner(b"3");
+    let day_after = UnixDay(last_day.0 + 1);
+    pair.inviter.decrypt(&mut pair.rng, day_after, &next).unwrap();
+    assert_eq!(pair.inviter.kem.kept_count(), 0);
+    assert_eq!(
+        pair.inviter.decrypt(&mut pair.rng, day_after, &late[1]).unwrap_err(),
+        DecryptError::Used
+    );
+}
+
+#[test]
+fn a_clock_that_ran_ahead_does_not_keep_keys_for_ever() {
+    let mut pair = Pair::answered(54);
+    pair.from_joiner(b"lost");
+    let newer = pair.from_joiner(b"newer");
+    pair.inviter.decrypt(&mut pair.rng, UnixDay(u32::MAX), &newer).unwrap();
+    assert_eq!(pair.inviter.kem.kept_count(), 1);
+    for (day, kept) in [(TODAY.0, 1), (TODAY.0 + 22, 1), (TODAY.0 + 23, 0)] {
+        let next = pair.from_joiner(b"next");
+        pair.inviter.decrypt(&mut pair.rng, UnixDay(day), &next).unwrap();
+        assert_eq!(pair.inviter.kem.kept_count(), kept, "day {day}");
+    }
+}
