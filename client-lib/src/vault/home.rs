@@ -11,7 +11,7 @@
 //! Not covered: file systems without locks, where taking the home is an error.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,8 @@ impl HomeLock {
         if !try_lock(&lock)? {
             return Ok(None);
         }
-        write_holder(&lock, who)?;
+        // Only a name to show: a disk without room for it is no reason to keep the home closed.
+        let _ = write_holder(&lock, who);
         Ok(Some(Self { _lock: lock, wait: open(folder, WAIT_FILE)? }))
     }
 
@@ -140,13 +141,12 @@ fn try_lock(file: &File) -> Result<bool, VaultError> {
     }
 }
 
-fn write_holder(mut lock: &File, who: &str) -> Result<(), VaultError> {
+fn write_holder(mut lock: &File, who: &str) -> io::Result<()> {
     let mut line = format!("{} (process {})", printable(who), std::process::id());
     line.push('\n');
     lock.set_len(0)?;
     lock.seek(SeekFrom::Start(0))?;
-    lock.write_all(line.as_bytes())?;
-    Ok(())
+    lock.write_all(line.as_bytes())
 }
 
 fn read_holder(folder: &Path) -> Option<String> {
