@@ -1,9 +1,15 @@
 //! Hearken's minimal-knowledge relay: it forwards and briefly stores fixed-size sealed cells.
 #![forbid(unsafe_code)]
 
+mod actor;
+pub mod admin;
+pub mod carrier;
+pub mod check;
 pub mod choices;
 pub mod config;
 pub mod core;
 pub mod folder;
 pub mod randomness;
+pub mod simulation;
+pub mod server;
 pub mod store;

@@ -191,11 +191,6 @@ impl Links {
         None
     }
 
-    /// Cells in inboxes of links that are listened to just now.
-    pub(super) fn has_turns(&self) -> bool {
-        !self.turns.is_empty()
-    }
-
     /// A cell made when it is taken. Answers a stall timer to be set.
     pub(super) fn control(&mut self, id: LinkId, control: Control, now: Moment) -> Option<Moment> {
         self.links.get_mut(&id)?.control.push_back(control);

@@ -27,6 +27,8 @@ mod last_hop;
 mod links;
 mod mailbox;
 mod mailbox_read;
+#[cfg(test)]
+mod mailbox_tests;
 mod object;
 mod object_key;
 mod object_read;
@@ -41,6 +43,8 @@ mod request;
 mod rows;
 mod session;
 mod sweep;
+#[cfg(test)]
+mod testing;
 mod timers;
 pub mod totals;
 mod watch;

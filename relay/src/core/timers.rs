@@ -35,8 +35,4 @@ impl<T: Ord + Copy> Timers<T> {
     pub(super) fn next(&self) -> Option<Moment> {
         self.due.first().map(|(at, _)| *at)
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.due.len()
-    }
 }

@@ -1,0 +1,585 @@
+//! Mailboxes from the outside: cells in, cells out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use hearken_proto::time::{DAY_MS, HOUR_MS, UnixMillis};
+use hearken_proto::wire::command::Command as Ask;
+use hearken_proto::wire::reply::Reply as Say;
+use hearken_proto::wire::{self, Reason, Role};
+
+use super::testing::{
+    Net, ack, assert_done, assert_refused, config, get, ping, put, watch,
+};
+use super::{Admission, CoreConfig};
+use crate::store::{MemoryStore, Store, StoreError};
+
+fn create(claim: &[u8; 32]) -> Ask {
+    Ask::Create(wire::Create { claim_public_key: claim.to_vec(), ..wire::Create::default() })
+}
+
+fn claim(sender: &[u8; 32]) -> Ask {
+    Ask::Claim(wire::Claim { sender_public_key: sender.to_vec() })
+}
+
+#[test]
+fn what_is_put_is_got_in_order_and_gone_once_acknowledged() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blobs: Vec<_> = (0..5).map(|_| net.blob()).collect();
+    for blob in &blobs {
+        assert_done(&net.put(&mut mailbox, blob));
+    }
+    let got = net.get(&mut mailbox, 0, 16);
+    assert_eq!(got.iter().map(|(_, blob)| blob).collect::<Vec<_>>(), blobs.iter().collect::<Vec<_>>());
+    assert!(got.is_sorted_by(|a, b| a.0 < b.0));
+    assert_eq!(net.get(&mut mailbox, got[1].0, 2), got[2..4]);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(got[2].0)));
+    assert_eq!(net.get(&mut mailbox, 0, 16), got[3..]);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(u64::MAX)));
+    assert_eq!(net.get(&mut mailbox, 0, 16), []);
+}
+
+#[test]
+fn a_put_is_acknowledged_only_after_the_commit() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blob = net.blob();
+    net.relays[0].hold_store(true);
+    net.send_put(&mut mailbox, &blob);
+    net.settle();
+    assert_eq!(net.arrived_len(0, mailbox.sender.link), 0, "acknowledged before the commit");
+    net.relays[0].hold_store(false);
+    net.settle();
+    assert_done(&net.reply(&mut mailbox.sender).0);
+}
+
+#[test]
+fn a_blob_put_again_changes_nothing_even_after_it_was_acknowledged() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blob = net.blob();
+    assert_done(&net.put(&mut mailbox, &blob));
+    assert_done(&net.put(&mut mailbox, &blob));
+    let got = net.get(&mut mailbox, 0, 16);
+    assert_eq!(got.len(), 1);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(got[0].0)));
+    net.pass(20 * 24 * 3_600);
+    let link = net.link(0);
+    mailbox.sender = net.open(0, link);
+    let link = net.link(0);
+    mailbox.reader = net.open(0, link);
+    mailbox.has_put = false;
+    assert_done(&net.put(&mut mailbox, &blob));
+    let key = Some((Role::Receive, &mailbox.receive));
+    assert!(matches!(net.ask(&mut mailbox.reader, key, get(0, 1)), Say::Empty(_)));
+    assert_eq!(net.relays[0].totals().puts_repeated, 2);
+}
+
+#[test]
+fn a_mailbox_made_again_takes_a_blob_that_its_predecessor_was_given() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blob = net.blob();
+    assert_done(&net.put(&mut mailbox, &blob));
+    let delete = Ask::Delete(wire::Delete { role: Role::Receive.into() });
+    assert_done(&net.ask(&mut mailbox.reader, None, delete));
+    assert_refused(&net.put(&mut mailbox, &blob), Reason::NotYours);
+    let again = Ask::Create(wire::Create {
+        sender_public_key: mailbox.send.public_key().to_vec(),
+        ..wire::Create::default()
+    });
+    assert_done(&net.ask(&mut mailbox.reader, None, again));
+    // A session of its own: the first one must put again what it was refused before anything else.
+    let (link, other) = (net.link(0), net.blob());
+    let mut session = net.open(0, link);
+    net.send(&mut session, Some((Role::Send, &mailbox.send)), put(&other), Some(&other));
+    net.settle();
+    assert_done(&net.reply(&mut session).0);
+    assert_done(&net.put(&mut mailbox, &blob));
+    let got: Vec<_> = net.get(&mut mailbox, 0, 16).into_iter().map(|(_, blob)| blob).collect();
+    assert_eq!(got, [other, blob]);
+}
+
+#[test]
+fn create_repeated_is_success_and_with_other_keys_a_mismatch() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let same = create(&mailbox.claim.public_key());
+    assert_done(&net.ask(&mut mailbox.reader, None, same));
+    let other = create(&net.key().public_key());
+    assert_refused(&net.ask(&mut mailbox.reader, None, other), Reason::Mismatch);
+    let link = net.link(0);
+    let mut thief = net.open(0, link);
+    let key = net.key();
+    let taken = create(&mailbox.claim.public_key());
+    let reply = net.ask(&mut thief, Some((Role::Receive, &key)), taken);
+    assert_refused(&reply, Reason::Mismatch);
+}
+
+#[test]
+fn a_claim_works_once_and_others_are_refused_counted_and_shown() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let same = claim(&mailbox.send.public_key());
+    assert_done(&net.ask(&mut mailbox.sender, None, same));
+    for _ in 0..2 {
+        let link = net.link(0);
+        let mut second = net.open(0, link);
+        let other = claim(&net.key().public_key());
+        let reply = net.ask(&mut second, Some((Role::Claim, &mailbox.claim)), other);
+        assert_refused(&reply, Reason::Claimed);
+    }
+    let Say::Watching(watching) = net.ask(&mut mailbox.reader, None, watch(0)) else { panic!() };
+    assert_eq!((watching.claims_refused, watching.claimed), (2, true));
+}
+
+#[test]
+fn a_mailbox_made_again_for_its_sender_takes_no_claim() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let delete = Ask::Delete(wire::Delete { role: Role::Receive.into() });
+    assert_done(&net.ask(&mut mailbox.reader, None, delete));
+    let again = Ask::Create(wire::Create {
+        sender_public_key: mailbox.send.public_key().to_vec(),
+        ..wire::Create::default()
+    });
+    assert_done(&net.ask(&mut mailbox.reader, None, again));
+    let link = net.link(0);
+    let mut second = net.open(0, link);
+    let other = claim(&net.key().public_key());
+    let reply = net.ask(&mut second, Some((Role::Claim, &mailbox.claim)), other);
+    assert_refused(&reply, Reason::NotYours);
+}
+
+#[test]
+fn missing_expired_and_wrong_keys_get_one_answer_of_as_many_cells() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    let stranger = net.key();
+    // Nobody's mailbox; somebody else's with a proof by another key; no proof at all.
+    for which in 0..3 {
+        let link = net.link(0);
+        let mut client = net.open(0, link);
+        let mut auth = client.auth(Role::Receive, &stranger);
+        if which == 1 {
+            auth.public_key = mailbox.receive.public_key().to_vec();
+        }
+        let auth = (which < 2).then_some(auth);
+        let command = wire::Command { auth, command: Some(get(0, 3)) };
+        let cell = client.seal_command(&command, None, &mut net.rng);
+        net.post(0, link, cell);
+        net.settle();
+        let replies = net.replies(&mut client);
+        assert_eq!(replies.len(), 3, "{which}");
+        assert_refused(&replies[0], Reason::NotYours);
+        assert!(replies[1..].iter().all(|reply| matches!(reply, Say::Empty(_))));
+    }
+    for ask in [ack(1), watch(0), claim(&[1; 32])] {
+        let link = net.link(0);
+        let mut client = net.open(0, link);
+        assert_refused(&net.ask(&mut client, None, ask), Reason::NotYours);
+    }
+    let (link, blob) = (net.link(0), net.blob());
+    let mut client = net.open(0, link);
+    net.send(&mut client, Some((Role::Send, &stranger)), put(&blob), Some(&blob));
+    net.settle();
+    assert_refused(&net.reply(&mut client).0, Reason::NotYours);
+    // Each looked a row up, proven or not: the same work.
+    assert!(net.relays[0].store().rows_read() > 0);
+}
+
+#[test]
+fn a_wrong_key_costs_the_store_as_many_reads_as_a_missing_mailbox() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    let stranger = net.key();
+    let mut reads = Vec::new();
+    for is_wrong in [false, true] {
+        let link = net.link(0);
+        let mut client = net.open(0, link);
+        let mut auth = client.auth(Role::Receive, &stranger);
+        if is_wrong {
+            auth.public_key = mailbox.receive.public_key().to_vec();
+        }
+        let command = wire::Command { auth: Some(auth), command: Some(get(0, 1)) };
+        let cell = client.seal_command(&command, None, &mut net.rng);
+        let before = net.relays[0].store().rows_read();
+        net.post(0, link, cell);
+        net.settle();
+        reads.push(net.relays[0].store().rows_read() - before);
+    }
+    assert_eq!(reads[0], reads[1]);
+    assert!(reads[0] > 0);
+}
+
+#[test]
+fn a_full_mailbox_refuses_and_has_room_again_after_an_ack() {
+    let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 3, ..config() }]);
+    let mut mailbox = net.mailbox(0);
+    for _ in 0..3 {
+        let blob = net.blob();
+        assert_done(&net.put(&mut mailbox, &blob));
+    }
+    let blob = net.blob();
+    assert_refused(&net.put(&mut mailbox, &blob), Reason::Full);
+    let got = net.get(&mut mailbox, 0, 16);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(got[0].0)));
+    assert_done(&net.put(&mut mailbox, &blob));
+}
+
+#[test]
+fn behind_a_refused_put_all_are_refused_until_it_comes_again_pipelined_or_not() {
+    let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 2, ..config() }]);
+    let mut mailbox = net.mailbox(0);
+    let blobs: Vec<_> = (0..5).map(|_| net.blob()).collect();
+    for blob in &blobs[..2] {
+        assert_done(&net.put(&mut mailbox, blob));
+    }
+    let got = net.get(&mut mailbox, 0, 16);
+    // The third is refused; room is made while the fourth and fifth are on their way.
+    net.relays[0].hold_store(true);
+    net.send_put(&mut mailbox, &blobs[2]);
+    net.send(&mut mailbox.reader, None, ack(got[1].0), None);
+    net.settle();
+    net.send_put(&mut mailbox, &blobs[3]);
+    net.send_put(&mut mailbox, &blobs[4]);
+    net.settle();
+    net.relays[0].hold_store(false);
+    net.settle();
+    for _ in 2..5 {
+        assert_refused(&net.reply(&mut mailbox.sender).0, Reason::Full);
+    }
+    assert_done(&net.reply(&mut mailbox.reader).0);
+    assert_refused(&net.put(&mut mailbox, &blobs[3]), Reason::Full);
+    assert_done(&net.put(&mut mailbox, &blobs[2]));
+    assert_done(&net.put(&mut mailbox, &blobs[3]));
+    assert_eq!(net.get(&mut mailbox, 0, 16).len(), 2);
+}
+
+#[test]
+fn behind_a_put_whose_commit_failed_all_are_refused_until_it_comes_again() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blobs: Vec<_> = (0..3).map(|_| net.blob()).collect();
+    net.relays[0].store().fail_commits(1, StoreError::Full);
+    net.relays[0].hold_store(true);
+    net.send_put(&mut mailbox, &blobs[0]);
+    net.settle();
+    net.relays[0].hold_store(false);
+    // On its way before the sender learns that the first failed.
+    let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+    net.send_put(&mut mailbox, &blobs[1]);
+    net.settle();
+    assert_refused(&net.reply(&mut mailbox.sender).0, Reason::NoRoom);
+    assert_refused(&net.reply(&mut mailbox.sender).0, Reason::Busy);
+    assert_refused(&net.put(&mut mailbox, &blobs[2]), Reason::Busy);
+    for blob in &blobs {
+        assert_done(&net.put(&mut mailbox, blob));
+    }
+    let got: Vec<_> = net.get(&mut mailbox, 0, 16).into_iter().map(|(_, blob)| blob).collect();
+    assert_eq!(got, blobs);
+}
+
+#[test]
+fn a_new_session_is_not_held_to_what_an_earlier_one_was_refused() {
+    let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 1, ..config() }]);
+    let mut mailbox = net.mailbox(0);
+    let blobs: Vec<_> = (0..2).map(|_| net.blob()).collect();
+    assert_done(&net.put(&mut mailbox, &blobs[0]));
+    assert_refused(&net.put(&mut mailbox, &blobs[1]), Reason::Full);
+    let link = net.link(0);
+    mailbox.sender = net.open(0, link);
+    mailbox.has_put = false;
+    let got = net.get(&mut mailbox, 0, 1);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(got[0].0)));
+    let other = net.blob();
+    assert_done(&net.put(&mut mailbox, &other));
+}
+
+#[test]
+fn a_disk_over_its_quota_takes_nothing_and_gives_what_is_there() {
+    let mut net = Net::new(vec![CoreConfig { storage_bytes_max: 1_000, ..config() }]);
+    let mut mailbox = net.mailbox(0);
+    let blobs = [net.blob(), net.blob()];
+    assert_done(&net.put(&mut mailbox, &blobs[0]));
+    net.relays[0].set_disk_bytes(1_000);
+    assert_refused(&net.put(&mut mailbox, &blobs[1]), Reason::NoRoom);
+    assert_eq!(net.get(&mut mailbox, 0, 1).len(), 1);
+    let link = net.link(0);
+    let (mut client, key) = (net.open(0, link), net.key());
+    let reply = net.ask(&mut client, Some((Role::Receive, &key)), create(&[1; 32]));
+    assert_refused(&reply, Reason::NoRoom);
+    net.relays[0].set_disk_bytes(999);
+    assert_done(&net.put(&mut mailbox, &blobs[1]));
+}
+
+#[test]
+fn create_needs_work_admission_and_room() {
+    use hearken_proto::pow::{Challenge, Purpose, Search};
+    let hard = CoreConfig { proof_of_work_bits: 12, mailboxes_max: 1, ..config() };
+    let closed = CoreConfig { admission: Admission::Closed, ..config() };
+    let mut net = Net::new(vec![hard, closed]);
+    let key = net.key();
+    let link = net.link(0);
+    let mut client = net.open(0, link);
+    let auth = Some((Role::Receive, &key));
+    assert_refused(&net.ask(&mut client, auth, create(&[1; 32])), Reason::ProofOfWork);
+    let id = super::request::id_of(Role::Receive, &key.public_key());
+    let context = *client.info.context();
+    let challenge =
+        Challenge { purpose: Purpose::Mailbox, context: &context, object_id: &id, size: 0 };
+    let mut search = Search::new(&challenge, 12, 0).unwrap();
+    let proof_of_work = std::iter::repeat_with(|| search.advance()).flatten().next().unwrap();
+    let worked = |claim: u8| {
+        let claim_public_key = vec![claim; 32];
+        Ask::Create(wire::Create { claim_public_key, proof_of_work, ..wire::Create::default() })
+    };
+    assert_done(&net.ask(&mut client, None, worked(1)));
+    // It was work for that mailbox, and there is room for one only.
+    let link = net.link(0);
+    let (mut other, other_key) = (net.open(0, link), net.key());
+    let reply = net.ask(&mut other, Some((Role::Receive, &other_key)), worked(2));
+    assert_refused(&reply, Reason::ProofOfWork);
+    // Repeated, it needs none.
+    assert_done(&net.ask(&mut client, None, create(&[1; 32])));
+    let link = net.link(1);
+    let mut refused = net.open(1, link);
+    assert_refused(&net.ask(&mut refused, auth, create(&[1; 32])), Reason::NotAdmitted);
+}
+
+#[test]
+fn mailboxes_in_all_are_bounded_and_deleting_one_makes_room() {
+    let mut net = Net::new(vec![CoreConfig { mailboxes_max: 1, ..config() }]);
+    let mut first = net.mailbox(0);
+    let link = net.link(0);
+    let (mut client, key) = (net.open(0, link), net.key());
+    let auth = Some((Role::Receive, &key));
+    assert_refused(&net.ask(&mut client, auth, create(&[1; 32])), Reason::NoRoom);
+    let delete = Ask::Delete(wire::Delete { role: Role::Receive.into() });
+    assert_done(&net.ask(&mut first.reader, None, delete));
+    assert_done(&net.ask(&mut client, None, create(&[1; 32])));
+}
+
+#[test]
+fn watch_pushes_sixteen_beyond_the_last_ack_and_goes_on_after_it() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let Say::Watching(watching) = net.ask(&mut mailbox.reader, None, watch(0)) else { panic!() };
+    assert_eq!(watching.newest, 0);
+    for _ in 0..40 {
+        let blob = net.blob();
+        assert_done(&net.put(&mut mailbox, &blob));
+    }
+    let positions = |replies: Vec<Say>| -> Vec<u64> {
+        replies
+            .into_iter()
+            .map(|reply| match reply {
+                Say::Push(push) => push.position,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let replies = net.replies(&mut mailbox.reader);
+    let first = positions(replies);
+    assert_eq!(first.len(), 16);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(first[4])));
+    let replies = net.replies(&mut mailbox.reader);
+    let second = positions(replies);
+    assert_eq!(second.len(), 5);
+    assert!(first.iter().chain(&second).is_sorted_by(|a, b| a < b));
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(second[4])));
+    let replies = net.replies(&mut mailbox.reader);
+    assert_eq!(positions(replies).len(), 16);
+}
+
+#[test]
+fn a_push_comes_only_after_the_commit() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    net.ask(&mut mailbox.reader, None, watch(0));
+    net.relays[0].hold_store(true);
+    let blob = net.blob();
+    net.send_put(&mut mailbox, &blob);
+    net.settle();
+    assert_eq!(net.arrived_len(0, mailbox.reader.link), 0);
+    net.relays[0].store().fail_commits(1, StoreError::Busy);
+    net.relays[0].hold_store(false);
+    net.settle();
+    assert_eq!(net.arrived_len(0, mailbox.reader.link), 0, "a push of what was not committed");
+    assert_refused(&net.reply(&mut mailbox.sender).0, Reason::Busy);
+    assert_done(&net.put(&mut mailbox, &blob));
+    assert!(matches!(net.reply(&mut mailbox.reader).0, Say::Push(_)));
+}
+
+#[test]
+fn watching_tells_the_newest_that_waits() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blob = net.blob();
+    assert_done(&net.put(&mut mailbox, &blob));
+    let position = net.get(&mut mailbox, 0, 1)[0].0;
+    let newest = |net: &mut Net, client: &mut super::testing::Client, after| {
+        let Say::Watching(watching) = net.ask(client, None, watch(after)) else { panic!() };
+        watching.newest
+    };
+    assert_eq!(newest(&mut net, &mut mailbox.reader, position), 0);
+    assert_eq!(newest(&mut net, &mut mailbox.reader, 0), position);
+    net.replies(&mut mailbox.reader);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(position)));
+    assert_eq!(newest(&mut net, &mut mailbox.reader, 0), 0);
+}
+
+#[test]
+fn four_sessions_watch_a_mailbox_and_a_fifth_ends_the_oldest() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    let mut watchers = Vec::new();
+    for _ in 0..5 {
+        let link = net.link(0);
+        let mut client = net.open(0, link);
+        let key = Some((Role::Receive, &mailbox.receive));
+        assert!(matches!(net.ask(&mut client, key, watch(0)), Say::Watching(_)));
+        watchers.push(client);
+    }
+    assert!(net.close_of(&watchers[0]).is_some());
+    assert!(watchers[1..].iter().all(|client| net.close_of(client).is_none()));
+    assert_eq!(net.relays[0].totals().watches, 4);
+}
+
+#[test]
+fn an_hour_bucket_after_21_days_a_blob_is_not_delivered_and_a_day_later_its_key_is_gone() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blob = net.blob();
+    assert_done(&net.put(&mut mailbox, &blob));
+    let backup = net.relays[0].store().snapshot();
+    let put_hour = net.now.hour();
+    let reread = |net: &mut Net, mailbox: &mut super::testing::Mailbox| {
+        let link = net.link(0);
+        mailbox.reader = net.open(0, link);
+        let key = Some((Role::Receive, &mailbox.receive));
+        let reply = net.ask(&mut mailbox.reader, key, get(0, 1));
+        matches!(reply, Say::Delivery(_))
+    };
+    let last_hour = UnixMillis((u64::from(put_hour.0) + 21 * 24) * HOUR_MS + HOUR_MS - 1);
+    net.now = last_hour;
+    net.pass(0);
+    assert!(reread(&mut net, &mut mailbox), "within 21 days");
+    net.now.0 += 1;
+    net.pass(0);
+    assert!(!reread(&mut net, &mut mailbox), "its hour is over");
+    let day = last_hour.day();
+    assert!(net.relays[0].day_keys().days().contains(&day));
+    assert!(net.relays[0].store().days().contains(&day));
+    net.now = UnixMillis(day.start().0 + DAY_MS);
+    net.pass(0);
+    assert!(!net.relays[0].day_keys().days().contains(&day), "the key lives on");
+    assert!(!net.relays[0].store().days().contains(&day), "the rows live on");
+    // A copy of the folder from before holds rows that nobody opens any more.
+    let rows = backup.range(crate::store::Space::Day(day), b"b", b"c", 10).unwrap();
+    assert_eq!(rows.len(), 1);
+    let sealed = &rows[0].value[4..];
+    let aad = [&rows[0].key[1..33], &rows[0].key[33..]].concat();
+    let opened = net.relays[0].day_keys().open_sealed(day, &aad, sealed);
+    assert_eq!(opened, Err(StoreError::Expired));
+}
+
+#[test]
+fn a_mailbox_goes_180_days_after_its_reader_last_came() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let come = |net: &mut Net, mailbox: &mut super::testing::Mailbox| {
+        let link = net.link(0);
+        mailbox.reader = net.open(0, link);
+        let key = Some((Role::Receive, &mailbox.receive));
+        net.ask(&mut mailbox.reader, key, watch(0))
+    };
+    net.pass(179 * 24 * 3_600);
+    assert!(matches!(come(&mut net, &mut mailbox), Say::Watching(_)));
+    net.pass(180 * 24 * 3_600);
+    assert!(matches!(come(&mut net, &mut mailbox), Say::Watching(_)), "the visit was not noted");
+    net.pass(181 * 24 * 3_600);
+    assert_refused(&come(&mut net, &mut mailbox), Reason::NotYours);
+    assert_eq!(net.relays[0].store().range(crate::store::Space::Rows, b"a", b"t", 9).unwrap(), []);
+}
+
+#[test]
+fn a_cursor_never_stands_above_a_later_blob_though_the_relay_was_restored() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blobs: Vec<_> = (0..4).map(|_| net.blob()).collect();
+    assert_done(&net.put(&mut mailbox, &blobs[0]));
+    let backup = net.relays[0].store().snapshot();
+    for blob in &blobs[1..3] {
+        assert_done(&net.put(&mut mailbox, blob));
+    }
+    let cursor = net.get(&mut mailbox, 0, 16)[2].0;
+    let relay = net.relays.remove(0);
+    let store = MemoryStore::restored_from(&backup);
+    net.relays.insert(0, relay.restart_on(store, net.now, &mut net.rng));
+    let (reader_link, sender_link) = (net.link(0), net.link(0));
+    mailbox.reader = net.open(0, reader_link);
+    mailbox.sender = net.open(0, sender_link);
+    mailbox.has_put = false;
+    assert_done(&net.put(&mut mailbox, &blobs[3]));
+    let key = Some((Role::Receive, &mailbox.receive));
+    let Say::Delivery(delivery) = net.ask(&mut mailbox.reader, key, get(cursor, 1)) else {
+        panic!("hidden below the cursor")
+    };
+    assert!(delivery.position > cursor);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_crash() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blob = net.blob();
+    assert_done(&net.put(&mut mailbox, &blob));
+    let relay = net.relays.remove(0);
+    net.relays.insert(0, relay.crash(net.now, &mut net.rng));
+    let link = net.link(0);
+    mailbox.reader = net.open(0, link);
+    let key = Some((Role::Receive, &mailbox.receive));
+    net.send(&mut mailbox.reader, key, get(0, 1), None);
+    net.settle();
+    assert_eq!(net.reply(&mut mailbox.reader).1, Some(blob));
+}
+
+#[test]
+fn answers_come_in_the_order_of_the_commands_and_a_read_sees_the_writes_before_it() {
+    let mut net = Net::one();
+    let (key, link) = (net.key(), net.link(0));
+    let mut client = net.open(0, link);
+    net.send(&mut client, Some((Role::Receive, &key)), create(&[1; 32]), None);
+    net.send(&mut client, None, watch(0), None);
+    net.send(&mut client, None, ping(), None);
+    net.send(&mut client, None, get(0, 2), None);
+    net.settle();
+    let replies = net.replies(&mut client);
+    assert!(
+        matches!(
+            replies[..],
+            [Say::Done(_), Say::Watching(_), Say::Done(_), Say::Empty(_), Say::Empty(_)]
+        ),
+        "{replies:?}"
+    );
+}
+
+#[test]
+fn reading_after_many_acknowledged_blobs_costs_what_a_fresh_mailbox_costs() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let cost = |net: &mut Net, mailbox: &mut super::testing::Mailbox| {
+        let before = net.relays[0].store().rows_read();
+        net.get(mailbox, 0, 4);
+        net.relays[0].store().rows_read() - before
+    };
+    let fresh = cost(&mut net, &mut mailbox);
+    for _ in 0..300 {
+        let blob = net.blob();
+        assert_done(&net.put(&mut mailbox, &blob));
+        let got = net.get(&mut mailbox, 0, 1);
+        assert_done(&net.ask(&mut mailbox.reader, None, ack(got[0].0)));
+    }
+    assert!(cost(&mut net, &mut mailbox) <= 2 * fresh);
+}
