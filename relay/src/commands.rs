@@ -7,8 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hearken_proto::time::UnixMillis;
 use hearken_relay::admin::{self, Question, Stats};
 use hearken_relay::check::{Severity, check};
+use hearken_relay::choices::Choices;
 use hearken_relay::config::{Config, Listen, PublicHost};
-use hearken_relay::folder::{Content, Folder, FolderError, fingerprint};
+use hearken_relay::folder::{Folder, fingerprint};
 use hearken_relay::server::{self, Running};
 use hearken_relay::store::{FjallConfig, FjallStore, Store, StoreError};
 use serde::Serialize;
@@ -44,7 +45,7 @@ fn unbuilt(command: &str) -> Failure {
 fn init(arguments: &Init, output: Output) -> Result<(), Failure> {
     let place = CheckedPlace::of(&arguments.place)?;
     let folder = Folder::new(&arguments.data);
-    folder.init(place.host.as_ref(), &arguments.place.listen)?;
+    folder.init(place.host.as_ref(), &place.listen)?;
     let identity = folder.identity()?;
     let config = Config::read(&folder.config_text()?, &[])?;
     let known = server::address_of(&config, &identity, &addresses(&config));
@@ -69,29 +70,12 @@ fn init(arguments: &Init, output: Output) -> Result<(), Failure> {
 }
 
 fn serve(arguments: &Serve, output: Output) -> Result<(), Failure> {
-    let place = CheckedPlace::of(&arguments.place)?;
+    let CheckedPlace { host, listen } = CheckedPlace::of(&arguments.place)?;
     let folder = Folder::new(&arguments.data);
-    match folder.content()? {
-        Content::Foreign => return Err(FolderError::Foreign.into()),
-        Content::Nothing | Content::Unfinished => {
-            // What is refused is refused before anything is made.
-            Config::read("", &arguments.overrides)?;
-            match folder.init(place.host.as_ref(), &arguments.place.listen) {
-                // Made by another start at the same moment; the lock decides who serves.
-                Ok(()) | Err(FolderError::Exists) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Content::Relay => {}
-    }
-    let mut config = Config::read(&folder.config_text()?, &arguments.overrides)?;
-    if place.host.is_some() {
-        config.host = place.host;
-    }
-    if !place.listen.is_empty() {
-        config.listen = place.listen;
-    }
-    config.allow_private_peers |= arguments.allow_private_peers;
+    let overrides = arguments.overrides.clone();
+    let allow_private_peers = arguments.allow_private_peers;
+    let choices = Choices { host, listen, allow_private_peers, overrides };
+    let config = choices.prepare(&folder)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -247,9 +231,9 @@ impl CheckedPlace {
         let listen = place
             .listen
             .iter()
-            .map(|text| text.parse().map(|address| Listen { address, optional: false }))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| {
+            .map(|text| Listen::parse(text))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| {
                 let message = "--listen takes an IP address and a port";
                 Failure::usage("usage", message, "give it like 0.0.0.0:4433 or [::]:4433")
             })?;

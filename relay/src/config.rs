@@ -142,6 +142,14 @@ pub struct Listen {
     pub optional: bool,
 }
 
+impl Listen {
+    /// An address that must be there, `ip:port`. `None` when the text is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(|address| Self { address, optional: false })
+    }
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -401,14 +409,15 @@ fn check(raw: &RawConfig, place: &dyn Fn(&str) -> Place) -> Result<Config, Confi
             Some(PublicHost::parse(host).ok_or_else(|| wrong("host", "is not a name or address"))?)
         }
     };
-    let listen = match &raw.listen {
-        None => default.listen,
-        Some(listen) => listen
-            .iter()
-            .map(|text| text.parse().map(|address| Listen { address, optional: false }))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| wrong("listen", "is a list of addresses like \"0.0.0.0:4433\""))?,
-    };
+    let listen =
+        match &raw.listen {
+            None => default.listen,
+            Some(listen) => listen
+                .iter()
+                .map(|text| Listen::parse(text))
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(|| wrong("listen", "is a list of addresses like \"0.0.0.0:4433\""))?,
+        };
     if listen.is_empty() || listen.len() > LISTEN_MAX {
         return Err(wrong("listen", "lists one to eight addresses"));
     }

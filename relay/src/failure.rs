@@ -1,5 +1,6 @@
 //! Every error of the library as the operator meets it: a code for programs, what went wrong, what to do now.
 
+use hearken_relay::choices::PrepareError;
 use hearken_relay::config::{ConfigError, Place};
 use hearken_relay::folder::FolderError;
 use hearken_relay::server::{ServeError, StartError};
@@ -25,6 +26,16 @@ impl From<ConfigError> for Failure {
                 Self::usage("usage", message, DOCUMENTED)
             }
             _ => Self::failed("config", message, DOCUMENTED),
+        }
+    }
+}
+
+impl From<PrepareError> for Failure {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Folder(error) => error.into(),
+            PrepareError::Config(error) => error.into(),
+            other => Self::failed("failed", other, "try again; report it where it happens again"),
         }
     }
 }

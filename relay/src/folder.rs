@@ -17,7 +17,7 @@ use hearken_proto::ids::Fingerprint;
 use rand_core::TryRng;
 use zeroize::Zeroizing;
 
-use crate::config::PublicHost;
+use crate::config::{Listen, PublicHost};
 use crate::store::{KeyFolder, StoreError};
 
 /// The configuration that `init` writes: every key, documented, at its default.
@@ -163,7 +163,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`FolderError::Exists`] where there is a relay; [`FolderError::Io`], [`FolderError::Key`].
-    pub fn init(&self, host: Option<&PublicHost>, listen: &[String]) -> Result<(), FolderError> {
+    pub fn init(&self, host: Option<&PublicHost>, listen: &[Listen]) -> Result<(), FolderError> {
         if self.content()? == Content::Relay {
             return Err(FolderError::Exists);
         }
@@ -275,14 +275,15 @@ pub fn fingerprint(identity: &SigningKey) -> Fingerprint {
     Fingerprint::of(identity.verifying_key().as_bytes())
 }
 
-fn config_text(host: Option<&PublicHost>, listen: &[String]) -> String {
+fn config_text(host: Option<&PublicHost>, listen: &[Listen]) -> String {
     let mut text = EXAMPLE.to_owned();
     if let Some(host) = host {
         let host = toml::Value::String(host.to_string());
         text = text.replacen(EXAMPLE_HOST, &format!("host = {host}"), 1);
     }
     if !listen.is_empty() {
-        let listen: Vec<_> = listen.iter().cloned().map(toml::Value::String).collect();
+        let value = |listen: &Listen| toml::Value::String(listen.address.to_string());
+        let listen: Vec<_> = listen.iter().map(value).collect();
         let listen = toml::Value::Array(listen);
         text = text.replacen(EXAMPLE_LISTEN, &format!("listen = {listen}"), 1);
     }
@@ -346,7 +347,8 @@ mod tests {
     fn what_init_was_given_stands_in_the_configuration() {
         let (_temporary, folder) = folder();
         let host = PublicHost::parse("[2001:db8::1]:99").unwrap();
-        folder.init(Some(&host), &["127.0.0.1:0".to_owned(), "[::1]:7".to_owned()]).unwrap();
+        let listen = ["127.0.0.1:0", "[::1]:7"].map(|text| Listen::parse(text).unwrap());
+        folder.init(Some(&host), &listen).unwrap();
         let config = Config::read(&folder.config_text().unwrap(), &[]).unwrap();
         assert_eq!(config.host, Some(host));
         let listen: Vec<_> = config.listen.iter().map(|at| at.address.to_string()).collect();
