@@ -19,7 +19,11 @@ mod inviter;
 mod joiner;
 mod link_secret;
 mod safety_code;
+#[cfg(test)]
+mod tests;
 mod transcript;
+#[cfg(test)]
+mod vectors;
 
 pub use card::{CARD_ADDRESS_MAX, InvitationCard};
 pub use error::{CardError, HandshakeError};

@@ -155,6 +155,11 @@ impl Ratchet {
         Ok(opened)
     }
 
+    #[cfg(test)]
+    pub(crate) fn kem_epoch(&self) -> u32 {
+        self.kem.epoch
+    }
+
     /// Whether the other side has proved that it has our keys: always so at an inviter; at a joiner from the first
     /// message that it opens. What was needed only to join can be destroyed then.
     #[must_use]
