@@ -5,8 +5,9 @@
 
 use std::net::SocketAddr;
 
+use hearken_relay::choices::{Choices, PrepareError};
 use hearken_relay::config::{Config, Listen, PublicHost};
-use hearken_relay::folder::{self, Content, Folder, FolderError};
+use hearken_relay::folder::{self, Folder, FolderError};
 use hearken_relay::server::{self, Running, StartError};
 use hearken_relay::store::StoreError;
 
@@ -39,17 +40,9 @@ impl Beside {
             }
         };
         let folder = Folder::new(context.home.join(FOLDER));
-        if matches!(folder.content()?, Content::Nothing | Content::Unfinished) {
-            let listen: Vec<String> = listen.iter().map(SocketAddr::to_string).collect();
-            folder.init(host.as_ref(), &listen)?;
-        }
-        let text = folder.config_text()?;
-        let mut config = Config::read(&text, &[]).map_err(|_| Code::RelayConfiguration)?;
-        if !listen.is_empty() {
-            let required = |address: &SocketAddr| Listen { address: *address, optional: false };
-            config.listen = listen.iter().map(required).collect();
-        }
-        config.host = host.or(config.host);
+        let required = |address: &SocketAddr| Listen { address: *address, optional: false };
+        let listen = listen.iter().map(required).collect();
+        let config = Choices { host, listen, ..Choices::default() }.prepare(&folder)?;
         let running = match steady(&folder, &config)? {
             // The port of last time may be taken; then any free one is what was asked for.
             Some(steady) => match server::start(&folder, steady).await {
@@ -99,6 +92,15 @@ fn steady(folder: &Folder, config: &Config) -> Result<Option<Config>, Failure> {
     Ok(Some(steady))
 }
 
+impl From<PrepareError> for Failure {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Folder(error) => error.into(),
+            _ => Code::RelayConfiguration.into(),
+        }
+    }
+}
+
 impl From<FolderError> for Failure {
     fn from(error: FolderError) -> Self {
         match error {
@@ -113,7 +115,8 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Locked { .. } => Code::RelayInUse.into(),
-            StoreError::Full | StoreError::Io { .. } => Code::Storage.into(),
+            StoreError::Full => Code::DiskFull.into(),
+            StoreError::Io { .. } => Code::Storage.into(),
             _ => Code::RelayFolder.into(),
         }
     }

@@ -55,6 +55,8 @@ codes! {
     VaultTooNew "vault-too-new" 1,
     WrongPassphrase "wrong-passphrase" 4,
     HomeBusy "home-busy" 1,
+    DiskFull "disk-full" 1,
+    OutOfMemory "out-of-memory" 1,
     Storage "storage" 1,
     // Contacts.
     UnknownContact "unknown-contact" 1,

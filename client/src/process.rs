@@ -1,9 +1,8 @@
-//! What the program does to and with the process it is: no core dumps, no panic on the screen, signals, logs.
+//! What the program does to and with the process it is: no panic on the screen, signals, logs.
 
 use std::io;
 use std::process;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -14,13 +13,6 @@ use crate::terminal;
 
 /// The variable of the environment that sets the log filter.
 const LOG_VARIABLE: &str = "HEARKEN_LOG";
-
-/// No core dump ever holds what is in memory, and no other process of the same person may read it.
-pub(crate) fn harden() {
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-}
 
 /// A defect of ours is told like any other failure, without a trace of what was in memory, and ends the program.
 pub(crate) fn speak_in_panics(language: Language, json: bool) {

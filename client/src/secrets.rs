@@ -15,7 +15,7 @@ use crate::failure::{Code, Failure};
 use crate::output::Output;
 use crate::terminal;
 
-/// The longest passphrase, in bytes. A recovery phrase has 24 words.
+/// The longest passphrase, in bytes. A recovery phrase has 12 words.
 const PASSPHRASE_LEN_MAX: usize = 4_096;
 
 /// A passphrase or a recovery phrase, as it was given.

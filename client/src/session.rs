@@ -1,10 +1,13 @@
 //! An open vault and the client over it: the one place where the library is opened and its errors are worded.
 
-use hearken_client_lib::{Client, ClientError, KdfCost, OpenError, Options, RouteAdvice, RouteChoice};
+use hearken_client_lib::{
+    Client, ClientError, KdfCost, Options, RouteAdvice, RouteChoice, VaultError,
+};
 pub(crate) use hearken_client_lib::{
     Contact, ContactId, ContactState, Event, Message, MessageId, MessageKind, MessageState, Notice,
-    RelayAddress, SendOutcome, TEXT_MAX,
+    RelayAddress, SendOutcome,
 };
+pub(crate) use hearken_proto::limits::TEXT_MAX;
 use std::time::Duration;
 
 use crate::command::Route;
@@ -164,16 +167,21 @@ pub(crate) fn address(given: &str) -> Result<RelayAddress, Failure> {
     given.trim().parse().map_err(|_| Code::AddressMalformed.into())
 }
 
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
         match error {
-            OpenError::NoVault => Code::NoVault.into(),
-            OpenError::AlreadyExists => Code::VaultExists.into(),
-            OpenError::WrongPassphrase => Code::WrongPassphrase.into(),
-            OpenError::HomeBusy { holder } => {
+            VaultError::NoVault => Code::NoVault.into(),
+            VaultError::AlreadyExists => Code::VaultExists.into(),
+            VaultError::WrongPassphrase => Code::WrongPassphrase.into(),
+            VaultError::PassphraseEmpty => Code::PassphraseEmpty.into(),
+            VaultError::HomeBusy { holder } => {
                 Self::new(Code::HomeBusy).with("holder", printable(&holder))
             }
-            OpenError::Damaged => Code::VaultDamaged.into(),
+            VaultError::Damaged { .. } => Code::VaultDamaged.into(),
+            VaultError::TooNew => Code::VaultTooNew.into(),
+            VaultError::OutOfMemory => Code::OutOfMemory.into(),
+            VaultError::DiskFull => Code::DiskFull.into(),
+            VaultError::NotEncrypted | VaultError::KdfCostOutOfBounds => Code::Internal.into(),
             _ => Code::Storage.into(),
         }
     }
@@ -213,7 +221,7 @@ impl From<ClientError> for Failure {
             ClientError::ExpiryInvalid => Code::ExpiryInvalid,
             ClientError::UnknownRelay => Code::UnknownRelay,
             ClientError::Address(_) => Code::AddressMalformed,
-            ClientError::Vault(_) => Code::Storage,
+            ClientError::Vault(error) => return error.into(),
             _ => Code::Internal,
         };
         code.into()

@@ -64,6 +64,12 @@ rec-wrong-passphrase = Try again. If you have forgotten it, type the words of yo
 err-home-busy = Another Hearken program is using this vault: { $holder }.
 rec-home-busy = Wait until it is done or stop it, then try again. Nothing was damaged.
 
+err-disk-full = There is no room left on this device. What was saved before is still there.
+rec-disk-full = Delete something that you do not need, then try again.
+
+err-out-of-memory = This device has too little free memory to open the vault.
+rec-out-of-memory = Close other programs, then try again.
+
 err-storage = Your data could not be read or written on this device.
 rec-storage = Check that the disk has room and that the folder belongs to you, then try again. What was saved before is still there.
 
