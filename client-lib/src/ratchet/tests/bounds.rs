@@ -8,13 +8,13 @@ use crate::ratchet::{
 #[test]
 fn a_chain_moves_on_by_65536_and_not_by_one_more() {
     let mut pair = Pair::answered(50);
-    let first = pair.from_joiner(b"first");
+    let first = pair.joiner_says(b"first");
     pair.at_inviter(&first).unwrap();
     let mut last = first;
     for _ in 0..=CHAIN_SKIP_MAX {
-        last = pair.from_joiner(b"");
+        last = pair.joiner_says(b"");
     }
-    let beyond = pair.from_joiner(b"");
+    let beyond = pair.joiner_says(b"");
     let error = refused(&mut pair.inviter, &mut pair.rng, &beyond);
     assert_eq!(error, DecryptError::TooFarAhead);
     let opened = pair.at_inviter(&last).unwrap();
@@ -25,8 +25,8 @@ fn a_chain_moves_on_by_65536_and_not_by_one_more() {
 #[test]
 fn of_a_chain_the_newest_256_keys_passed_over_are_kept() {
     let mut pair = Pair::answered(51);
-    let blobs: Vec<Blob> = (0..SKIPPED_PER_CHAIN_MAX + 10).map(|_| pair.from_joiner(b"")).collect();
-    let last = pair.from_joiner(b"");
+    let blobs: Vec<Blob> = (0..SKIPPED_PER_CHAIN_MAX + 10).map(|_| pair.joiner_says(b"")).collect();
+    let last = pair.joiner_says(b"");
     pair.at_inviter(&last).unwrap();
     assert_eq!(pair.inviter.ec.receiving.as_ref().unwrap().skipped.len(), SKIPPED_PER_CHAIN_MAX);
     for (index, blob) in blobs.iter().enumerate() {
@@ -45,7 +45,7 @@ fn of_a_contact_2000_keys_passed_over_are_kept_whatever_the_other_side_does() {
     let mut reached = 0;
     for _ in 0..24 {
         for _ in 0..SKIPPED_PER_CHAIN_MAX {
-            pair.from_joiner(b"");
+            pair.joiner_says(b"");
         }
         pair.round();
         let ec = &pair.inviter.ec;
@@ -64,12 +64,12 @@ fn of_a_contact_2000_keys_passed_over_are_kept_whatever_the_other_side_does() {
 #[test]
 fn a_key_passed_over_serves_for_22_days_and_is_gone_after() {
     let mut pair = Pair::answered(53);
-    let late = [pair.from_joiner(b"0"), pair.from_joiner(b"1")];
-    let newer = pair.from_joiner(b"2");
+    let late = [pair.joiner_says(b"0"), pair.joiner_says(b"1")];
+    let newer = pair.joiner_says(b"2");
     pair.at_inviter(&newer).unwrap();
     let last_day = UnixDay(TODAY.0 + SKIPPED_DAYS_MAX);
     assert!(pair.inviter.decrypt(&mut pair.rng, last_day, &late[0]).unwrap().late);
-    let next = pair.from_joiner(b"3");
+    let next = pair.joiner_says(b"3");
     let day_after = UnixDay(last_day.0 + 1);
     pair.inviter.decrypt(&mut pair.rng, day_after, &next).unwrap();
     assert_eq!(pair.inviter.kem.kept_count(), 0);
@@ -82,12 +82,12 @@ fn a_key_passed_over_serves_for_22_days_and_is_gone_after() {
 #[test]
 fn a_clock_that_ran_ahead_does_not_keep_keys_for_ever() {
     let mut pair = Pair::answered(54);
-    pair.from_joiner(b"lost");
-    let newer = pair.from_joiner(b"newer");
+    pair.joiner_says(b"lost");
+    let newer = pair.joiner_says(b"newer");
     pair.inviter.decrypt(&mut pair.rng, UnixDay(u32::MAX), &newer).unwrap();
     assert_eq!(pair.inviter.kem.kept_count(), 1);
     for (day, kept) in [(TODAY.0, 1), (TODAY.0 + 22, 1), (TODAY.0 + 23, 0)] {
-        let next = pair.from_joiner(b"next");
+        let next = pair.joiner_says(b"next");
         pair.inviter.decrypt(&mut pair.rng, UnixDay(day), &next).unwrap();
         assert_eq!(pair.inviter.kem.kept_count(), kept, "day {day}");
     }

@@ -19,9 +19,9 @@ fn the_epoch_rises_and_both_sides_take_their_turn_to_offer() {
     for _ in 0..20 {
         by_inviter += u32::from(part_of(&pair.inviter) == "ek");
         by_joiner += u32::from(part_of(&pair.joiner) == "ek");
-        let back = pair.from_inviter(b"back");
+        let back = pair.inviter_says(b"back");
         pair.at_joiner(&back).unwrap();
-        let there = pair.from_joiner(b"there");
+        let there = pair.joiner_says(b"there");
         pair.at_inviter(&there).unwrap();
     }
     assert!(by_inviter >= 5 && by_joiner >= 5, "{by_inviter} {by_joiner}");
@@ -34,10 +34,10 @@ fn an_answer_seals_in_the_epoch_that_it_begins() {
     let mut pair = Pair::answered(21);
     assert_eq!((pair.joiner.kem.epoch, part_of(&pair.joiner)), (1, "ct"));
     assert_eq!((pair.inviter.kem.epoch, part_of(&pair.inviter)), (0, "ek"));
-    let blob = pair.from_joiner(b"in epoch 1");
+    let blob = pair.joiner_says(b"in epoch 1");
     pair.at_inviter(&blob).unwrap();
     assert_eq!((pair.inviter.kem.epoch, part_of(&pair.inviter)), (1, "nothing"));
-    let back = pair.from_inviter(b"in epoch 1 too");
+    let back = pair.inviter_says(b"in epoch 1 too");
     pair.at_joiner(&back).unwrap();
     assert_eq!(part_of(&pair.joiner), "ek");
 }
@@ -48,9 +48,9 @@ fn whoever_drops_all_but_one_message_of_a_burst_cannot_hold_the_epoch_back() {
     for survivor in 0..5 {
         let mut pair = Pair::joined(22);
         for _ in 0..10 {
-            let burst: Vec<Blob> = (0..5).map(|_| pair.from_inviter(b"down")).collect();
+            let burst: Vec<Blob> = (0..5).map(|_| pair.inviter_says(b"down")).collect();
             pair.at_joiner(&burst[survivor]).unwrap();
-            let burst: Vec<Blob> = (0..5).map(|_| pair.from_joiner(b"up")).collect();
+            let burst: Vec<Blob> = (0..5).map(|_| pair.joiner_says(b"up")).collect();
             pair.at_inviter(&burst[4 - survivor]).unwrap();
         }
         assert!(pair.inviter.kem.epoch >= 6, "survivor {survivor}: {}", pair.inviter.kem.epoch);
@@ -62,21 +62,21 @@ fn every_message_of_an_offering_or_answering_side_carries_its_part() {
     let mut pair = Pair::joined(23);
     for _ in 0..5 {
         assert_eq!(part_of(&pair.inviter), "ek");
-        pair.from_inviter(b"dropped");
+        pair.inviter_says(b"dropped");
     }
-    let one = pair.from_inviter(b"arrives");
+    let one = pair.inviter_says(b"arrives");
     pair.at_joiner(&one).unwrap();
     let Exchange::Answering { ct, .. } = &pair.joiner.kem.exchange else { panic!("no answer") };
     let ct = ct.clone();
     for _ in 0..5 {
         assert_eq!(pair.joiner.kem.part_to_send(), KemPart::Ciphertext(ct.clone()));
-        pair.from_joiner(b"dropped");
+        pair.joiner_says(b"dropped");
     }
-    let again = pair.from_inviter(b"offers again");
+    let again = pair.inviter_says(b"offers again");
     pair.at_joiner(&again).unwrap();
     let same = KemPart::Ciphertext(ct);
     assert_eq!(pair.joiner.kem.part_to_send(), same, "a repeated offer is answered alike");
-    let one = pair.from_joiner(b"arrives");
+    let one = pair.joiner_says(b"arrives");
     pair.at_inviter(&one).unwrap();
     assert_eq!(pair.inviter.kem.epoch, 1);
 }
@@ -84,12 +84,12 @@ fn every_message_of_an_offering_or_answering_side_carries_its_part() {
 #[test]
 fn messages_of_an_earlier_epoch_that_come_late_open() {
     let mut pair = Pair::joined(24);
-    let early: Vec<Blob> = (0..3).map(|_| pair.from_inviter(b"epoch 0")).collect();
+    let early: Vec<Blob> = (0..3).map(|_| pair.inviter_says(b"epoch 0")).collect();
     pair.at_joiner(&early[0]).unwrap();
     for _ in 0..2 {
-        let there = pair.from_joiner(b"there");
+        let there = pair.joiner_says(b"there");
         pair.at_inviter(&there).unwrap();
-        let back = pair.from_inviter(b"back");
+        let back = pair.inviter_says(b"back");
         pair.at_joiner(&back).unwrap();
     }
     assert!(pair.joiner.kem.receiving.epoch >= 1);
@@ -103,7 +103,7 @@ fn one_ratchet_alone_does_not_open_a_message() {
     // What an attacker has who broke X25519, or ML-KEM, but not both: all of one half of the receiver's state.
     let mut pair = Pair::answered(25);
     pair.round();
-    let blob = pair.from_joiner(b"secret");
+    let blob = pair.joiner_says(b"secret");
     let mut whole = restarted(&pair.inviter);
     assert!(whole.decrypt(&mut pair.rng, TODAY, &blob).is_ok());
     let other = Pair::answered(26);

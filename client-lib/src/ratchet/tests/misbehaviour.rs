@@ -155,10 +155,10 @@ fn a_body_with_a_wrong_length_or_without_its_zeros_is_refused() {
 fn a_chain_that_claims_to_have_been_shorter_than_it_was_does_no_harm() {
     let mut pair = Pair::answered(48);
     for _ in 0..3 {
-        let there = pair.from_joiner(b"there");
+        let there = pair.joiner_says(b"there");
         pair.at_inviter(&there).unwrap();
     }
-    let back = pair.from_inviter(b"back");
+    let back = pair.inviter_says(b"back");
     pair.at_joiner(&back).unwrap();
     let blob = forged(&pair.joiner, |header| header.previous = 1, 2, b"ok");
     let opened = pair.at_inviter(&blob).unwrap();

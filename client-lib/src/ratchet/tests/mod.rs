@@ -74,16 +74,16 @@ impl Pair {
     /// Both have heard from each other.
     fn answered(seed: u64) -> Self {
         let mut pair = Self::joined(seed);
-        let answer = pair.from_inviter(b"answer");
+        let answer = pair.inviter_says(b"answer");
         pair.at_joiner(&answer).unwrap();
         pair
     }
 
-    fn from_joiner(&mut self, body: &[u8]) -> Blob {
+    fn joiner_says(&mut self, body: &[u8]) -> Blob {
         self.joiner.encrypt(&mut self.rng, body).unwrap()
     }
 
-    fn from_inviter(&mut self, body: &[u8]) -> Blob {
+    fn inviter_says(&mut self, body: &[u8]) -> Blob {
         self.inviter.encrypt(&mut self.rng, body).unwrap()
     }
 
@@ -97,9 +97,9 @@ impl Pair {
 
     /// A message each way, both opened.
     fn round(&mut self) {
-        let there = self.from_joiner(b"there");
+        let there = self.joiner_says(b"there");
         assert_eq!(&self.at_inviter(&there).unwrap().body[..], b"there");
-        let back = self.from_inviter(b"back");
+        let back = self.inviter_says(b"back");
         assert_eq!(&self.at_joiner(&back).unwrap().body[..], b"back");
     }
 }

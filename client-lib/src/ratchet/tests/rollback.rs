@@ -27,9 +27,9 @@ fn a_sender_rolled_back_seals_under_other_keys() {
     record::clear();
     let mut pair = Pair::answered(61);
     let snapshot = pair.joiner.to_bytes();
-    let one = pair.from_joiner(b"one");
+    let one = pair.joiner_says(b"one");
     pair.joiner = Ratchet::from_bytes(&snapshot).unwrap();
-    let other = pair.from_joiner(b"other");
+    let other = pair.joiner_says(b"other");
     assert_ne!(one[..32], other[..32], "r is drawn anew");
     assert_no_key_twice();
     // The receiver takes one of the two and shows the other as what it is: a number that was used.
@@ -44,9 +44,9 @@ fn no_key_seals_twice_however_often_both_sides_are_rolled_back() {
     for round in 0..30 {
         let (joiner, inviter) = (pair.joiner.to_bytes(), pair.inviter.to_bytes());
         for _ in 0..4 {
-            let there = pair.from_joiner(b"there");
+            let there = pair.joiner_says(b"there");
             let _ = pair.at_inviter(&there);
-            let back = pair.from_inviter(b"back");
+            let back = pair.inviter_says(b"back");
             let _ = pair.at_joiner(&back);
             if round % 2 == 0 {
                 pair.joiner = Ratchet::from_bytes(&joiner).unwrap();
@@ -67,13 +67,13 @@ fn a_kill_between_sealing_and_storing_repeats_no_key_and_loses_no_later_message(
         // Sealed, and killed before the transaction: nothing left the device.
         let mut killed = restarted(&pair.joiner);
         killed.encrypt(&mut pair.rng, b"never stored").unwrap();
-        let blob = pair.from_joiner(b"stored");
+        let blob = pair.joiner_says(b"stored");
         // Opened, and killed before the transaction: it comes again.
         let mut killed = restarted(&pair.inviter);
         killed.decrypt(&mut pair.rng, TODAY, &blob).unwrap();
         killed.encrypt(&mut pair.rng, b"never stored").unwrap();
         assert_eq!(pair.at_inviter(&blob).unwrap().passed_over, 0);
-        let back = pair.from_inviter(b"back");
+        let back = pair.inviter_says(b"back");
         assert_eq!(pair.at_joiner(&back).unwrap().passed_over, 0);
     }
     assert_no_key_twice();

@@ -12,14 +12,14 @@ fn states() -> Vec<Vec<u8>> {
     let mut pair = Pair::joined(71);
     for _ in 0..4 {
         for _ in 0..2 {
-            pair.from_joiner(b"lost");
-            pair.from_inviter(b"lost");
+            pair.joiner_says(b"lost");
+            pair.inviter_says(b"lost");
         }
         states.push(pair.joiner.to_bytes().to_vec());
         states.push(pair.inviter.to_bytes().to_vec());
-        let back = pair.from_inviter(b"back");
+        let back = pair.inviter_says(b"back");
         pair.at_joiner(&back).unwrap();
-        let there = pair.from_joiner(b"there");
+        let there = pair.joiner_says(b"there");
         pair.at_inviter(&there).unwrap();
     }
     states.push(pair.inviter.to_bytes().to_vec());

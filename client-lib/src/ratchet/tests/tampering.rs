@@ -7,7 +7,7 @@ fn a_changed_bit_anywhere_in_an_ordinary_blob_is_refused_and_changes_nothing() {
     let mut pair = Pair::answered(30);
     pair.round();
     for turns in [false, true] {
-        let blob = pair.from_joiner(&[0; 500]);
+        let blob = pair.joiner_says(&[0; 500]);
         for index in 0..BLOB_LEN {
             let mut changed = blob.clone();
             changed[index] ^= 1 << (index % 8);
@@ -21,7 +21,7 @@ fn a_changed_bit_anywhere_in_an_ordinary_blob_is_refused_and_changes_nothing() {
 #[test]
 fn a_changed_bit_anywhere_in_an_initial_blob_is_refused_and_changes_nothing() {
     let mut pair = Pair::joined(31);
-    let blob = pair.from_joiner(&[0; 500]);
+    let blob = pair.joiner_says(&[0; 500]);
     for index in 0..BLOB_LEN {
         let mut changed = blob.clone();
         changed[index] ^= 1 << (index % 8);
@@ -34,8 +34,8 @@ fn a_changed_bit_anywhere_in_an_initial_blob_is_refused_and_changes_nothing() {
 #[test]
 fn parts_of_two_messages_do_not_make_a_third() {
     let mut pair = Pair::answered(32);
-    let one = pair.from_joiner(b"one");
-    let two = pair.from_joiner(b"two");
+    let one = pair.joiner_says(b"one");
+    let two = pair.joiner_says(b"two");
     for cut in [32, 32 + 1_253] {
         let mut mixed = one.clone();
         mixed[cut..].copy_from_slice(&two[cut..]);
@@ -49,7 +49,7 @@ fn bytes_that_nobody_sealed_are_refused_after_four_trials_at_most() {
     let mut pair = Pair::answered(33);
     // Two earlier chains with keys passed over, so that all four header keys are there.
     for _ in 0..3 {
-        let lost = pair.from_joiner(b"lost");
+        let lost = pair.joiner_says(b"lost");
         drop(lost);
         pair.round();
     }
@@ -63,7 +63,7 @@ fn bytes_that_nobody_sealed_are_refused_after_four_trials_at_most() {
 #[test]
 fn debug_output_tells_nothing() {
     let mut pair = Pair::joined(34);
-    let blob = pair.from_joiner(b"words");
+    let blob = pair.joiner_says(b"words");
     let opened = pair.at_inviter(&blob).unwrap();
     let text = format!("{:?} {opened:?}", pair.inviter);
     assert_eq!(text, "Ratchet(..) Opened { passed_over: 0, late: false, .. }");
