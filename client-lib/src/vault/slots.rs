@@ -343,10 +343,7 @@ impl core::fmt::Debug for SlotFile {
     }
 }
 
-fn slot_cipher(
-    stretched: &Hkdf<Sha256>,
-    position: usize,
-) -> Result<XChaCha20Poly1305, VaultError> {
+fn slot_cipher(stretched: &Hkdf<Sha256>, position: usize) -> Result<XChaCha20Poly1305, VaultError> {
     let mut key = Zeroizing::new([0; 32]);
     stretched
         .expand_multi_info(&[SLOT_LABEL, &[position as u8]], &mut key[..])

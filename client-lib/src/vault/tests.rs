@@ -94,7 +94,7 @@ fn both_phrases_open_the_vault_and_others_do_not() {
     assert_eq!(notes(&home.open(home.recovery.as_bytes()).unwrap()).unwrap(), ["kept"]);
     let shouted = home.recovery.to_uppercase().replace(' ', "\n  ");
     assert_eq!(notes(&home.open(shouted.as_bytes()).unwrap()).unwrap(), ["kept"]);
-    for wrong in [&b"another"[..], PASSPHRASE.trim_ascii(), home.recovery[1..].as_bytes()] {
+    for wrong in [&b"another"[..], PASSPHRASE.trim_ascii(), &home.recovery.as_bytes()[1..]] {
         assert!(matches!(home.open(wrong), Err(VaultError::WrongPassphrase)));
     }
     assert!(matches!(home.open(b""), Err(VaultError::PassphraseEmpty)));
@@ -126,10 +126,7 @@ fn whoever_forgot_the_passphrase_sets_another_with_the_recovery_phrase() {
     let home = Home::with_vault();
     let mut vault = home.open(home.recovery.as_bytes()).unwrap();
     vault.change_passphrase(b"second", &mut rng()).unwrap();
-    assert!(matches!(
-        vault.change_passphrase(b"", &mut rng()),
-        Err(VaultError::PassphraseEmpty)
-    ));
+    assert!(matches!(vault.change_passphrase(b"", &mut rng()), Err(VaultError::PassphraseEmpty)));
     drop(vault);
     home.open(b"second").unwrap();
     home.open(home.recovery.as_bytes()).unwrap();
@@ -269,6 +266,16 @@ fn nothing_written_can_be_read_in_the_files() {
     fs::write(control.path().join("phrases"), [PASSPHRASE, home.recovery.as_bytes()].concat())
         .unwrap();
     assert_eq!(leaks(&all_files(control.path())), [true; 5]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_home_reached_through_a_link_is_a_home_like_any_other() {
+    let home = Home::with_vault();
+    let parent = tempfile::tempdir().unwrap();
+    let link = parent.path().join("link");
+    std::os::unix::fs::symlink(home.path(), &link).unwrap();
+    Vault::open(&link, PASSPHRASE, MIGRATIONS).unwrap();
 }
 
 #[cfg(unix)]
