@@ -4,12 +4,8 @@
 //! and whether it was because nobody or somebody else answered. All of it ends with its handles.
 //!
 //! Deliberately not here: what cells mean, which relay to dial and when to dial again (`route`, the engine).
-#![allow(dead_code)]
 
 mod quic;
 mod race;
 
-#[allow(unused_imports)]
-pub(crate) use quic::{
-    Carrier, CarrierEvent, CellReceiver, CellSender, LinkClosed, carry, connect,
-};
+pub(crate) use quic::{CarrierEvent, carry};

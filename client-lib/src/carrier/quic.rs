@@ -128,14 +128,15 @@ async fn connect_within(address: &RelayAddress, limit: Duration) -> Result<Carri
 
 /// A link from dialling to its end as one future, for a shell that gives it a task: cells from `outgoing` go out, what
 /// happens goes to `events` as `event` makes it, [`CarrierEvent::Ended`] last. When `outgoing` is closed, what it held
-/// goes out and the link ends; dropping the future ends it at once.
+/// goes out and the link ends, and one that is still being dialled is given up; dropping the future ends it at once.
 pub(crate) async fn carry<T>(
     address: &RelayAddress,
     mut outgoing: mpsc::Receiver<Cell>,
     events: mpsc::Sender<T>,
     event: impl Fn(CarrierEvent) -> T,
 ) {
-    let why = match connect(address).await {
+    let (dialled, early) = dial_while_wanted(address, &mut outgoing).await;
+    let why = match dialled {
         Err(why) => why,
         Ok(carrier) => {
             // Where nobody listens any more there is nothing to carry.
@@ -144,10 +145,15 @@ pub(crate) async fn carry<T>(
             }
             let (sender, mut receiver) = carrier.split();
             let send = async move {
-                while let Some(cell) = outgoing.recv().await {
+                let mut next = match early {
+                    Some(cell) => Some(cell),
+                    None => outgoing.recv().await,
+                };
+                while let Some(cell) = next {
                     if sender.send(cell).await.is_err() {
                         break;
                     }
+                    next = outgoing.recv().await;
                 }
                 drop(sender);
             };
@@ -169,6 +175,22 @@ pub(crate) async fn carry<T>(
     };
     // Nobody listens when this fails.
     let _ = events.send(event(CarrierEvent::Ended(why))).await;
+}
+
+/// Dials until it is connected or `outgoing` is closed, and gives the cell that came meanwhile.
+async fn dial_while_wanted(
+    address: &RelayAddress,
+    outgoing: &mut mpsc::Receiver<Cell>,
+) -> (Result<Carrier, LinkFailure>, Option<Cell>) {
+    let dialling = connect(address);
+    tokio::pin!(dialling);
+    tokio::select! {
+        dialled = &mut dialling => (dialled, None),
+        first = outgoing.recv() => match first {
+            Some(cell) => (dialling.await, Some(cell)),
+            None => (Err(LinkFailure::Closed), None),
+        },
+    }
 }
 
 /// A connection whose stream is open. The endpoint is this connection's alone.

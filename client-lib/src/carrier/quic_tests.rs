@@ -261,6 +261,41 @@ async fn a_link_that_cannot_be_carried_says_why() {
     assert!(told.recv().await.is_none());
 }
 
+#[tokio::test]
+async fn a_link_that_nobody_wants_any_more_is_not_dialled_on() {
+    let silent = Silent::new();
+    let dialled = address(fingerprint(1), &[silent.port()]);
+    let (to_link, outgoing) = mpsc::channel(4);
+    let (events, mut told) = mpsc::channel(4);
+    let mut link = Box::pin(carry(&dialled, outgoing, events, |event| event));
+    assert!(once(link.as_mut()).await.is_none());
+    drop(to_link);
+    link.await;
+    assert!(matches!(told.recv().await, Some(CarrierEvent::Ended(LinkFailure::Closed))));
+}
+
+#[tokio::test]
+async fn what_is_handed_over_while_a_link_is_dialled_goes_out_first() {
+    let relay = Relay::listen(1);
+    let (to_link, outgoing) = mpsc::channel(4);
+    let (events, _told) = mpsc::channel(4);
+    for route in 1..=3 {
+        to_link.send(cell(route)).await.unwrap();
+    }
+    drop(to_link);
+    let read = async {
+        let (_connection, _send, mut recv) = relay.accept().await;
+        let (mut bytes, mut routes) = ([0; CELL_LEN], Vec::new());
+        while recv.read_exact(&mut bytes).await.is_ok() {
+            routes.push(Cell::parse(&bytes).unwrap().route());
+        }
+        routes
+    };
+    let dialled = relay.address();
+    let (routes, ()) = tokio::join!(read, carry(&dialled, outgoing, events, |event| event));
+    assert_eq!(routes, [1, 2, 3]);
+}
+
 #[test]
 fn addresses_of_both_families_take_turns() {
     let of = |text: &str| text.parse::<SocketAddr>().unwrap();

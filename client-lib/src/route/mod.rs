@@ -11,7 +11,6 @@
 //!
 //! Deliberately not here: sockets (`carrier`), which relay to use as entry, when to open a session again, and what a
 //! command means (the engine). A session that ends is never opened again by itself.
-#![allow(dead_code)]
 
 mod deadline;
 mod error;
@@ -24,13 +23,9 @@ mod plan;
 mod router;
 mod session;
 
-#[allow(unused_imports)]
-pub(crate) use error::{CloseWhy, LinkFailure, RouteError};
-#[allow(unused_imports)]
+pub(crate) use error::{CloseWhy, LinkFailure};
 pub(crate) use event::{CommandId, LinkId, RouteAction, RouteEvent, SessionId};
-#[allow(unused_imports)]
 pub(crate) use plan::RoutePlan;
-#[allow(unused_imports)]
 pub(crate) use router::Router;
 
 #[cfg(test)]

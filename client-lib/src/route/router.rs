@@ -119,6 +119,7 @@ impl Router {
     }
 
     /// Commands of the session that wait to be sent. Those sent and not answered are not among them.
+    #[allow(dead_code, reason = "tests see by it what was sent")]
     pub(crate) fn queued(&self, session: SessionId) -> usize {
         self.sessions.get(&session).map_or(0, Session::waiting)
     }
@@ -134,6 +135,7 @@ impl Router {
     }
 
     /// Ends every link, and every session with [`CloseWhy::LinkLost`]: before the device sleeps.
+    #[allow(dead_code, reason = "an app that is put to sleep needs it; programs drop the router")]
     pub(crate) fn drop_links(&mut self) {
         for link in std::mem::take(&mut self.links).into_keys() {
             self.act(RouteAction::Disconnect { link });

@@ -163,6 +163,7 @@ impl Session {
     }
 
     /// Commands that wait to be sent.
+    #[allow(dead_code, reason = "as `Router::queued`")]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }

@@ -6,8 +6,9 @@ use hearken_proto::limits::{ANSWERS_DUE_MAX, CELL_LEN};
 use hearken_proto::time::UnixMillis;
 use hearken_proto::wire::{self, Role, reply};
 
+use super::error::RouteError;
 use super::scripted_relay::*;
-use super::{CloseWhy, LinkFailure, RouteAction, RouteError, RouteEvent, RoutePlan, SessionId};
+use super::{CloseWhy, LinkFailure, RouteAction, RouteEvent, RoutePlan, SessionId};
 
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
