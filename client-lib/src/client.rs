@@ -267,7 +267,9 @@ impl Client {
                 for relay in records::mailbox_relays(engine.vault().database())? {
                     match engine.advise(&relay)? {
                         RouteAdvice::Hop2 => {}
-                        RouteAdvice::Direct if advice == RouteAdvice::Hop2 => advice = RouteAdvice::Direct,
+                        RouteAdvice::Direct if advice == RouteAdvice::Hop2 => {
+                            advice = RouteAdvice::Direct
+                        }
                         RouteAdvice::Direct => {}
                         worse => advice = worse,
                     }
@@ -294,7 +296,11 @@ impl Client {
         if hours == 0 || hours > OBJECT_TTL_HOURS_MAX {
             return Err(ClientError::ExpiryInvalid);
         }
-        match self.driver.errand(move |engine, now, rng| engine.invite(name, hours, now, rng)).await? {
+        match self
+            .driver
+            .errand(move |engine, now, rng| engine.invite(name, hours, now, rng))
+            .await?
+        {
             ErrandOutcome::Invited { contact, link } => {
                 Ok(Invitation { link, contact: self.contact(contact).await? })
             }
@@ -328,7 +334,8 @@ impl Client {
     pub async fn join(&self, link: &str, name: Option<String>) -> Result<Joined, ClientError> {
         check_name(name.as_deref())?;
         let link = Zeroizing::new(link.to_owned());
-        match self.driver.errand(move |engine, now, rng| engine.join(&link, name, now, rng)).await? {
+        match self.driver.errand(move |engine, now, rng| engine.join(&link, name, now, rng)).await?
+        {
             ErrandOutcome::Joined { contact, mailbox_on_theirs } => {
                 Ok(Joined { contact: self.contact(contact).await?, mailbox_on_theirs })
             }
@@ -365,7 +372,8 @@ impl Client {
         let mut matching: Vec<Contact> = contacts
             .into_iter()
             .filter(|contact| {
-                wanted.len() >= 4 && contact.id().to_string().starts_with(&wanted.to_ascii_lowercase())
+                wanted.len() >= 4
+                    && contact.id().to_string().starts_with(&wanted.to_ascii_lowercase())
             })
             .collect();
         match matching.len() {
@@ -412,7 +420,12 @@ impl Client {
         self.set(contact, "blocked", 1).await
     }
 
-    async fn set(&self, id: ContactId, column: &'static str, value: i64) -> Result<(), ClientError> {
+    async fn set(
+        &self,
+        id: ContactId,
+        column: &'static str,
+        value: i64,
+    ) -> Result<(), ClientError> {
         self.contact(id).await?;
         self.driver
             .call(move |engine, _, _| {
@@ -458,7 +471,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::TextEmpty`], [`ClientError::TextTooLong`] (256 KiB), [`ClientError::Blocked`],
     /// [`ClientError::UnknownContact`], [`ClientError::Vault`].
-    pub async fn send_text(&self, contact: ContactId, text: &str) -> Result<MessageId, ClientError> {
+    pub async fn send_text(
+        &self,
+        contact: ContactId,
+        text: &str,
+    ) -> Result<MessageId, ClientError> {
         if text.is_empty() {
             return Err(ClientError::TextEmpty);
         }
@@ -482,7 +499,8 @@ impl Client {
             .driver
             .call(move |engine, _, _| {
                 let database = engine.vault().database();
-                let message = messages::message(database, message)?.ok_or(ClientError::UnknownContact)?;
+                let message =
+                    messages::message(database, message)?.ok_or(ClientError::UnknownContact)?;
                 let contact = records::contact(database, message.contact)?
                     .ok_or(ClientError::UnknownContact)?;
                 Ok(contact)
@@ -534,7 +552,9 @@ impl Client {
         self.driver
             .call(move |engine, _, _| {
                 engine.vault().transaction(|tx| {
-                    shown.iter().try_for_each(|(contact, id)| messages::mark_shown(tx, *contact, *id))
+                    shown
+                        .iter()
+                        .try_for_each(|(contact, id)| messages::mark_shown(tx, *contact, *id))
                 })?;
                 Ok(())
             })
@@ -545,10 +565,16 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::UnknownContact`], [`ClientError::Vault`].
-    pub async fn history(&self, contact: ContactId, limit: usize) -> Result<Vec<Message>, ClientError> {
+    pub async fn history(
+        &self,
+        contact: ContactId,
+        limit: usize,
+    ) -> Result<Vec<Message>, ClientError> {
         self.contact(contact).await?;
         self.driver
-            .call(move |engine, _, _| Ok(messages::history(engine.vault().database(), contact, limit)?))
+            .call(move |engine, _, _| {
+                Ok(messages::history(engine.vault().database(), contact, limit)?)
+            })
             .await
     }
 
@@ -568,7 +594,9 @@ impl Client {
 
 fn check_name(name: Option<&str>) -> Result<(), ClientError> {
     match name {
-        Some(name) if name.trim().is_empty() || name.len() > NAME_MAX => Err(ClientError::NameInvalid),
+        Some(name) if name.trim().is_empty() || name.len() > NAME_MAX => {
+            Err(ClientError::NameInvalid)
+        }
         _ => Ok(()),
     }
 }

@@ -122,9 +122,8 @@ impl Driver {
         let (started, outcome) = oneshot::channel();
         let home = home.to_path_buf();
         let out = events.clone();
-        let thread = std::thread::Builder::new()
-            .name(String::from("hearken-client"))
-            .spawn(move || {
+        let thread =
+            std::thread::Builder::new().name(String::from("hearken-client")).spawn(move || {
                 let opened = HomeLock::acquire(&home, options.wait, &options.who)
                     .and_then(|lock| open().map(|(vault, recovery)| (lock, vault, recovery)));
                 let (lock, vault, recovery) = match opened {
@@ -142,7 +141,11 @@ impl Driver {
                 match begun {
                     Ok((runtime, engine)) => {
                         let (link_out, link_in) = mpsc::channel(CELLS_A_TURN);
-                        let links = Links { queues: HashMap::new(), tasks: JoinSet::new(), events: link_out };
+                        let links = Links {
+                            queues: HashMap::new(),
+                            tasks: JoinSet::new(),
+                            events: link_out,
+                        };
                         let state = State {
                             home,
                             who: options.who,
@@ -194,7 +197,11 @@ impl Driver {
     /// Begins an errand on the thread and waits for its outcome.
     pub(crate) async fn errand(
         &self,
-        begin: impl FnOnce(&mut Engine, UnixMillis, &mut UnwrapErr<SysRng>) -> Result<ErrandId, ClientError>
+        begin: impl FnOnce(
+            &mut Engine,
+            UnixMillis,
+            &mut UnwrapErr<SysRng>,
+        ) -> Result<ErrandId, ClientError>
         + Send
         + 'static,
     ) -> Result<ErrandOutcome, ClientError> {
@@ -380,10 +387,9 @@ impl State {
             let _ = self.events.send(event);
         }
         while let Some((id, outcome)) = self.engine.poll_finished() {
-            let found = self
-                .waits
-                .iter()
-                .position(|wait| matches!(wait, Waiting::Errand { id: waited, .. } if *waited == id));
+            let found = self.waits.iter().position(
+                |wait| matches!(wait, Waiting::Errand { id: waited, .. } if *waited == id),
+            );
             if let Some(at) = found
                 && let Waiting::Errand { reply, .. } = self.waits.swap_remove(at)
             {
@@ -421,7 +427,8 @@ impl State {
                 LinkEvent::Closed(link, why) => {
                     self.handle_cells(cells_of.take(), core::mem::take(&mut cells));
                     self.links.disconnect(link);
-                    let result = self.engine.handle_disconnected(link, why, now(), &mut system_rng());
+                    let result =
+                        self.engine.handle_disconnected(link, why, now(), &mut system_rng());
                     self.take(result);
                 }
             }

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 /// How a link begins.
-pub const PREFIX: &str = "hearken:invite/1#";
+pub(crate) const PREFIX: &str = "hearken:invite/1#";
 
 const VERSION: u8 = 1;
 const CHECK_LEN: usize = 4;
@@ -27,7 +27,7 @@ const LINK_CHARS_MAX: usize = 4 * INVITATION_LINK_MAX;
 /// A link that is not one: cut short, mistyped, or something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a whole invitation link")]
-pub struct MalformedLink;
+pub(crate) struct MalformedLink;
 
 /// What an invitation link says.
 pub(crate) struct InvitationLink {
@@ -57,7 +57,11 @@ impl InvitationLink {
 
     /// Tells the same invitation again without keeping its link: a hash of the link secret.
     pub(crate) fn hash(&self) -> [u8; 32] {
-        Sha256::new().chain_update(b"hearken/1 invitation").chain_update(self.secret).finalize().into()
+        Sha256::new()
+            .chain_update(b"hearken/1 invitation")
+            .chain_update(self.secret)
+            .finalize()
+            .into()
     }
 
     /// Reads a link; white space around it and inside it (a line broken by a mail program) does not matter.
@@ -68,9 +72,8 @@ impl InvitationLink {
         let text: Zeroizing<String> =
             Zeroizing::new(text.chars().filter(|character| !character.is_whitespace()).collect());
         let encoded = text.strip_prefix(PREFIX).ok_or(MalformedLink)?;
-        let bytes = Zeroizing::new(
-            BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| MalformedLink)?,
-        );
+        let bytes =
+            Zeroizing::new(BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| MalformedLink)?);
         let body_len = bytes.len().checked_sub(CHECK_LEN).ok_or(MalformedLink)?;
         let (body, found) = bytes.split_at(body_len);
         if found != check(body) || body.first() != Some(&VERSION) {
@@ -111,7 +114,8 @@ impl fmt::Debug for InvitationLink {
 }
 
 fn check(body: &[u8]) -> [u8; CHECK_LEN] {
-    let digest = Sha256::new().chain_update(b"hearken/1 invitation check").chain_update(body).finalize();
+    let digest =
+        Sha256::new().chain_update(b"hearken/1 invitation check").chain_update(body).finalize();
     let mut check = [0; CHECK_LEN];
     check.copy_from_slice(&digest[..CHECK_LEN]);
     check
@@ -182,7 +186,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_link_is_refused_without_a_panic() {
-        for text in ["", "hearken:invite/1#", "hearken:invite/2#AAAA", "hearken:invite/1#é", "http://x"] {
+        for text in
+            ["", "hearken:invite/1#", "hearken:invite/2#AAAA", "hearken:invite/1#é", "http://x"]
+        {
             assert!(InvitationLink::parse(text).is_err());
         }
         assert!(InvitationLink::parse(&"hearken:invite/1#".repeat(1_000)).is_err());

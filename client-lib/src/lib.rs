@@ -43,9 +43,7 @@ pub(crate) mod route;
 mod sync;
 pub mod vault;
 
-pub use client::{
-    Client, Events, Invitation, Joined, NAME_MAX, OpenError, Options, SendOutcome,
-};
+pub use client::{Client, Events, Invitation, Joined, NAME_MAX, OpenError, Options, SendOutcome};
 pub use contact::{Contact, ContactId, ContactState};
 pub use error::ClientError;
 pub use event::Event;

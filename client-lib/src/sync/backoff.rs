@@ -18,7 +18,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// When to try again after one more failure.
-    pub(crate) fn fail(&mut self, now: UnixMillis, rng: &mut (impl CryptoRng + ?Sized)) -> UnixMillis {
+    pub(crate) fn fail(
+        &mut self,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> UnixMillis {
         let whole = FIRST.saturating_mul(1 << self.failures.min(8)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         let half = whole / 2;

@@ -99,7 +99,9 @@ fn open(
         let Ok(opened) = ratchet.decrypt(rng, now.day(), blob.as_bytes()) else { return Ok(None) };
         records::set_contact(tx, id, "ratchet", ratchet.to_bytes().to_vec())?;
         // What was needed only until the other side had answered.
-        if ratchet.is_answered() && records::outgoing(tx, id)?.is_some_and(|outgoing| outgoing.claimed) {
+        if ratchet.is_answered()
+            && records::outgoing(tx, id)?.is_some_and(|outgoing| outgoing.claimed)
+        {
             records::forget_claim_key(tx, id)?;
         }
         return Ok(Some(Opened { body: opened.body, passed_over: opened.passed_over }));
@@ -144,7 +146,8 @@ fn meet(
     records::learn_relay(tx, &relay)?;
     records::insert_outgoing(tx, id, &relay.fingerprint(), &send_key, &claim_key)?;
     received.outgoing_changed = true;
-    let answer = Introduction { sender_public_key: send_key.public_key().to_vec(), answer_to: None };
+    let answer =
+        Introduction { sender_public_key: send_key.public_key().to_vec(), answer_to: None };
     seal(tx, id, rng, [(Packet { introduction: Some(answer), fragment: None }, None)])
 }
 
@@ -200,7 +203,8 @@ fn seal(
     rng: &mut (impl CryptoRng + ?Sized),
     packets: impl IntoIterator<Item = (Packet, Option<MessageId>)>,
 ) -> Result<(), VaultError> {
-    let state = records::contact_secret(tx, id, "ratchet")?.ok_or_else(VaultError::damaged_record)?;
+    let state =
+        records::contact_secret(tx, id, "ratchet")?.ok_or_else(VaultError::damaged_record)?;
     let mut ratchet = Ratchet::from_bytes(&state).map_err(|_| VaultError::damaged_record())?;
     for (packet, message) in packets {
         let body = Zeroizing::new(packet.encode_to_vec());
@@ -228,15 +232,8 @@ fn join_fragment(
     }
     let message = MessageId::from_bytes(message);
     let body = Zeroizing::new(fragment.body);
-    let whole = messages::add_fragment(
-        tx,
-        id,
-        message,
-        fragment.index,
-        fragment.count,
-        &body,
-        now.day(),
-    )?;
+    let whole =
+        messages::add_fragment(tx, id, message, fragment.index, fragment.count, &body, now.day())?;
     let Some(whole) = whole else { return Ok(None) };
     let content = Content::decode(&whole[..]).ok();
     let text = content.as_ref().and_then(|content| content.text.as_ref());

@@ -286,7 +286,8 @@ impl Engine {
         now: UnixMillis,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<MessageId, ClientError> {
-        let contact = records::contact(self.vault.database(), id)?.ok_or(ClientError::UnknownContact)?;
+        let contact =
+            records::contact(self.vault.database(), id)?.ok_or(ClientError::UnknownContact)?;
         if contact.blocked {
             return Err(ClientError::Blocked);
         }
@@ -336,13 +337,16 @@ impl Engine {
 
     /// What the sync came to so far. `expired`: the time for it is up.
     pub(crate) fn sync_outcome(&self, expired: bool) -> Result<SyncOutcome, VaultError> {
-        let mut outcome = SyncOutcome { left_over: expired && !self.is_settled()?, ..SyncOutcome::default() };
+        let mut outcome =
+            SyncOutcome { left_over: expired && !self.is_settled()?, ..SyncOutcome::default() };
         let mut unreachable = BTreeSet::new();
         let mut note = |relay: Fingerprint, failure: Option<Trouble>| match failure {
             Some(trouble) if trouble.is_unreachable() => {
                 unreachable.insert(relay);
             }
-            Some(trouble) if outcome.trouble.is_none() => outcome.trouble = Some(trouble.into_error()),
+            Some(trouble) if outcome.trouble.is_none() => {
+                outcome.trouble = Some(trouble.into_error())
+            }
             _ => {}
         };
         for receiver in self.receivers.values().filter(|receiver| !receiver.is_drained()) {
@@ -492,8 +496,12 @@ impl Engine {
         for sender in self.senders.values_mut() {
             sender.handle_timeout(now, &mut self.router);
         }
-        let idle: Vec<ContactId> =
-            self.senders.iter().filter(|(_, sender)| sender.is_idle(now)).map(|(id, _)| *id).collect();
+        let idle: Vec<ContactId> = self
+            .senders
+            .iter()
+            .filter(|(_, sender)| sender.is_idle(now))
+            .map(|(id, _)| *id)
+            .collect();
         for id in idle {
             self.close_sender(id, now, rng);
         }
@@ -517,7 +525,8 @@ impl Engine {
 
     /// Whether proof of work is being searched: call [`Engine::handle_timeout`] again soon.
     pub(crate) fn has_work(&self) -> bool {
-        self.receivers.values().any(Receiver::is_working) || self.errands.values().any(Errand::is_working)
+        self.receivers.values().any(Receiver::is_working)
+            || self.errands.values().any(Errand::is_working)
     }
 
     /// When [`Engine::handle_timeout`] is due.
@@ -542,7 +551,9 @@ impl Engine {
     }
 
     /// What an errand came to.
-    pub(crate) fn poll_finished(&mut self) -> Option<(ErrandId, Result<ErrandOutcome, ClientError>)> {
+    pub(crate) fn poll_finished(
+        &mut self,
+    ) -> Option<(ErrandId, Result<ErrandOutcome, ClientError>)> {
         self.finished.pop_front()
     }
 
@@ -712,7 +723,9 @@ impl Engine {
         match step {
             SenderStep::Nothing | SenderStep::TakenByAnother => Ok(()),
             SenderStep::Claimed => self.vault.transaction(|tx| records::set_claimed(tx, id, true)),
-            SenderStep::Unclaimed => self.vault.transaction(|tx| records::set_claimed(tx, id, false)),
+            SenderStep::Unclaimed => {
+                self.vault.transaction(|tx| records::set_claimed(tx, id, false))
+            }
             SenderStep::Acknowledged(acknowledged) => {
                 self.acknowledged.push((id, acknowledged));
                 Ok(())
@@ -963,7 +976,12 @@ impl Engine {
                 }
             };
             let Some(address) = address else {
-                self.take_errand_step(id, ErrandStep::Failed(ClientError::UnknownRelay, None), now, rng)?;
+                self.take_errand_step(
+                    id,
+                    ErrandStep::Failed(ClientError::UnknownRelay, None),
+                    now,
+                    rng,
+                )?;
                 continue;
             };
             match self.open(Owner::Errand(id), &address, now, rng)? {
@@ -988,7 +1006,9 @@ impl Engine {
             .map(|(id, receiver)| (*id, receiver.relay()))
             .collect();
         for (id, relay) in receivers {
-            let Some(address) = records::relay_address(self.vault.database(), &relay)? else { continue };
+            let Some(address) = records::relay_address(self.vault.database(), &relay)? else {
+                continue;
+            };
             let opened = self.open(Owner::Receiver(id), &address, now, rng)?;
             let Some(receiver) = self.receivers.get_mut(&id) else { continue };
             match opened {
@@ -1011,7 +1031,9 @@ impl Engine {
             }
         }
         for (id, relay) in wanting {
-            let Some(address) = records::relay_address(self.vault.database(), &relay)? else { continue };
+            let Some(address) = records::relay_address(self.vault.database(), &relay)? else {
+                continue;
+            };
             let opened = self.open(Owner::Sender(id), &address, now, rng)?;
             let Some(sender) = self.senders.get_mut(&id) else { continue };
             match opened {
@@ -1037,10 +1059,5 @@ impl Engine {
             self.events.pop_front();
         }
         self.events.push_back(event);
-    }
-
-    /// Whether a contact is shown yet: a join under way is not.
-    pub(crate) fn is_listed(&self, id: ContactId) -> Result<bool, VaultError> {
-        Ok(records::stage(self.vault.database(), id)?.is_some_and(|stage| stage != Stage::Joining))
     }
 }

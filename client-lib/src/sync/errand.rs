@@ -290,7 +290,9 @@ impl Errand {
 
     /// When it is to be tried again, or given up.
     pub(crate) fn poll_timeout(&self) -> UnixMillis {
-        self.retry_at.filter(|_| self.session.is_none()).map_or(self.deadline, |at| at.min(self.deadline))
+        self.retry_at
+            .filter(|_| self.session.is_none())
+            .map_or(self.deadline, |at| at.min(self.deadline))
     }
 }
 

@@ -107,7 +107,11 @@ pub(crate) fn insert(
 }
 
 /// Adds to the newest line of a conversation where that is a gap nobody has seen. `false` where it is not.
-pub(crate) fn widen_gap(db: &Connection, contact: ContactId, missing: u32) -> Result<bool, VaultError> {
+pub(crate) fn widen_gap(
+    db: &Connection,
+    contact: ContactId,
+    missing: u32,
+) -> Result<bool, VaultError> {
     let changed = db.execute(
         "UPDATE message SET missing = missing + ?2
          WHERE seq = (SELECT max(seq) FROM message WHERE contact = ?1) AND kind = 1 AND shown = 0",
@@ -116,10 +120,7 @@ pub(crate) fn widen_gap(db: &Connection, contact: ContactId, missing: u32) -> Re
     Ok(changed == 1)
 }
 
-pub(crate) fn message(
-    db: &Connection,
-    id: MessageId,
-) -> Result<Option<Message>, VaultError> {
+pub(crate) fn message(db: &Connection, id: MessageId) -> Result<Option<Message>, VaultError> {
     Ok(collect(
         db,
         &format!("SELECT {MESSAGE_COLUMNS} FROM message WHERE id = ?1 AND from_me = 1"),
@@ -138,8 +139,10 @@ pub(crate) fn mark_shown(
     contact: ContactId,
     id: MessageId,
 ) -> Result<(), VaultError> {
-    db.prepare_cached("UPDATE message SET shown = 1 WHERE contact = ?1 AND id = ?2 AND from_me = 0")?
-        .execute(params![&contact.as_bytes()[..], &id.as_bytes()[..]])?;
+    db.prepare_cached(
+        "UPDATE message SET shown = 1 WHERE contact = ?1 AND id = ?2 AND from_me = 0",
+    )?
+    .execute(params![&contact.as_bytes()[..], &id.as_bytes()[..]])?;
     Ok(())
 }
 
@@ -152,7 +155,9 @@ pub(crate) fn history(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut messages = collect(
         db,
-        &format!("SELECT {MESSAGE_COLUMNS} FROM message WHERE contact = ?1 ORDER BY seq DESC LIMIT ?2"),
+        &format!(
+            "SELECT {MESSAGE_COLUMNS} FROM message WHERE contact = ?1 ORDER BY seq DESC LIMIT ?2"
+        ),
         params![&contact.as_bytes()[..], limit],
     )?;
     messages.reverse();
@@ -172,7 +177,11 @@ pub(crate) fn unsealed(db: &Connection, contact: ContactId) -> Result<Vec<Messag
     )
 }
 
-pub(crate) fn mark_sealed(db: &Connection, contact: ContactId, id: MessageId) -> Result<(), VaultError> {
+pub(crate) fn mark_sealed(
+    db: &Connection,
+    contact: ContactId,
+    id: MessageId,
+) -> Result<(), VaultError> {
     db.execute(
         "UPDATE message SET sealed = 1 WHERE contact = ?1 AND id = ?2 AND from_me = 1",
         params![&contact.as_bytes()[..], &id.as_bytes()[..]],
@@ -180,7 +189,11 @@ pub(crate) fn mark_sealed(db: &Connection, contact: ContactId, id: MessageId) ->
     Ok(())
 }
 
-pub(crate) fn mark_sent(db: &Connection, contact: ContactId, id: MessageId) -> Result<(), VaultError> {
+pub(crate) fn mark_sent(
+    db: &Connection,
+    contact: ContactId,
+    id: MessageId,
+) -> Result<(), VaultError> {
     db.prepare_cached(
         "UPDATE message SET state = max(state, 1) WHERE contact = ?1 AND id = ?2 AND from_me = 1",
     )?
@@ -239,7 +252,11 @@ pub(crate) fn remove_from_outbox(db: &Connection, seq: i64) -> Result<(), VaultE
 // --- receiving --------------------------------------------------------------------------------
 
 /// Whether this blob came before.
-pub(crate) fn is_seen(db: &Connection, contact: ContactId, hash: &[u8; 32]) -> Result<bool, VaultError> {
+pub(crate) fn is_seen(
+    db: &Connection,
+    contact: ContactId,
+    hash: &[u8; 32],
+) -> Result<bool, VaultError> {
     Ok(db
         .prepare_cached("SELECT 1 FROM seen WHERE contact = ?1 AND hash = ?2")?
         .query_row(params![&contact.as_bytes()[..], &hash[..]], |_| Ok(()))
@@ -294,14 +311,19 @@ pub(crate) fn add_fragment(
         let mut rows = statement.query(params![key.0, key.1])?;
         let mut whole = Zeroizing::new(Vec::new());
         while let Some(row) = rows.next()? {
-            whole.extend_from_slice(row.get_ref(0)?.as_blob().map_err(|_| VaultError::damaged_record())?);
+            whole.extend_from_slice(
+                row.get_ref(0)?.as_blob().map_err(|_| VaultError::damaged_record())?,
+            );
         }
         Some(whole)
     } else {
         None
     };
     if whole.is_some() || !agree {
-        db.execute("DELETE FROM fragment WHERE contact = ?1 AND message = ?2", params![key.0, key.1])?;
+        db.execute(
+            "DELETE FROM fragment WHERE contact = ?1 AND message = ?2",
+            params![key.0, key.1],
+        )?;
     }
     // The parts of the messages begun last stay; older ones cannot become whole any more in a mailbox that is in order.
     db.prepare_cached(

@@ -17,8 +17,8 @@ mod schema;
 mod sender;
 mod trouble;
 
-pub use engine::SyncOutcome;
 pub(crate) use engine::Engine;
+pub use engine::SyncOutcome;
 pub(crate) use errand::{ErrandId, ErrandOutcome};
 pub(crate) use schema::MIGRATIONS;
 pub(crate) use trouble::Trouble;

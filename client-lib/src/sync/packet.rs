@@ -99,8 +99,8 @@ impl Content {
         let count = bytes.len().div_ceil(FRAGMENT_MAX).max(1);
         (0..count)
             .map(|index| {
-                let body =
-                    bytes[index * FRAGMENT_MAX..bytes.len().min((index + 1) * FRAGMENT_MAX)].to_vec();
+                let body = bytes[index * FRAGMENT_MAX..bytes.len().min((index + 1) * FRAGMENT_MAX)]
+                    .to_vec();
                 let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 Packet {
                     introduction: None,

@@ -133,11 +133,6 @@ impl Receiver {
         matches!(self.phase, Phase::Watching { newest } if self.cursor >= newest)
     }
 
-    /// Whether only time can bring this on: a wait after a failure.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.session.is_none() && self.retry_at.is_some()
-    }
-
     pub(crate) fn opening(&mut self, session: SessionId) {
         self.session = Some(session);
         self.phase = Phase::Opening;
@@ -303,23 +298,6 @@ impl Receiver {
             None,
             Some((Role::Receive, *id.as_bytes(), Arc::clone(&self.receive_key))),
         );
-    }
-
-    /// What came could not be stored: it is read again from the cursor on.
-    pub(crate) fn rewind(&mut self, now: UnixMillis, router: &mut Router, rng: &mut (impl CryptoRng + ?Sized)) {
-        for session in self.sessions().collect::<Vec<_>>() {
-            router.close(now, rng, session);
-        }
-        self.lose_sessions();
-        self.retry_at = Some(self.backoff.fail(now, rng));
-    }
-
-    fn lose_sessions(&mut self) {
-        self.session = None;
-        self.successor = None;
-        self.phase = Phase::Away;
-        self.arrived.clear();
-        self.arrived_up_to = self.cursor;
     }
 
     /// A session ended. `failure` is why, where it was not this side's wish.

@@ -78,7 +78,10 @@ pub(crate) fn setting(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, Va
 }
 
 pub(crate) fn set_setting(db: &Connection, name: &str, value: &[u8]) -> Result<(), VaultError> {
-    db.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)", params![name, value])?;
+    db.execute(
+        "INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)",
+        params![name, value],
+    )?;
     Ok(())
 }
 
@@ -87,7 +90,8 @@ pub(crate) fn relays(db: &Connection) -> Result<Vec<Relay>, VaultError> {
     let mut statement = db.prepare_cached(
         "SELECT address, own FROM relay WHERE added IS NOT NULL ORDER BY own DESC, added",
     )?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
+    let rows =
+        statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
     rows.map(|row| {
         let (address, own) = row?;
         Ok(Relay { address: address.parse().map_err(|_| damaged())?, own })
@@ -100,9 +104,11 @@ pub(crate) fn relay_address(
     relay: &Fingerprint,
 ) -> Result<Option<RelayAddress>, VaultError> {
     let address: Option<String> = db
-        .query_row("SELECT address FROM relay WHERE fingerprint = ?1", [&relay.as_bytes()[..]], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT address FROM relay WHERE fingerprint = ?1",
+            [&relay.as_bytes()[..]],
+            |row| row.get(0),
+        )
         .optional()?;
     address.map(|address| address.parse().map_err(|_| damaged())).transpose()
 }
@@ -116,7 +122,11 @@ pub(crate) fn learn_relay(db: &Connection, address: &RelayAddress) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn add_relay(db: &Connection, address: &RelayAddress, own: bool) -> Result<(), VaultError> {
+pub(crate) fn add_relay(
+    db: &Connection,
+    address: &RelayAddress,
+    own: bool,
+) -> Result<(), VaultError> {
     db.execute(
         "INSERT INTO relay (fingerprint, address, added, own)
          VALUES (?1, ?2, (SELECT coalesce(max(added), 0) + 1 FROM relay), ?3)
@@ -137,10 +147,10 @@ pub(crate) fn remove_relay(db: &Connection, relay: &Fingerprint) -> Result<(), V
 }
 
 pub(crate) fn newest_infos(db: &Connection) -> Result<Vec<(Fingerprint, UnixMillis)>, VaultError> {
-    let mut statement = db.prepare(
-        "SELECT fingerprint, newest_info_ms FROM relay WHERE newest_info_ms > 0",
-    )?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u64>(1)?)))?;
+    let mut statement =
+        db.prepare("SELECT fingerprint, newest_info_ms FROM relay WHERE newest_info_ms > 0")?;
+    let rows =
+        statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u64>(1)?)))?;
     rows.map(|row| {
         let (relay, newest) = row?;
         Ok((fingerprint(&relay)?, UnixMillis(newest)))
@@ -228,7 +238,9 @@ pub(crate) fn insert_contact(db: &Connection, new: &NewContact<'_>) -> Result<()
 
 pub(crate) fn stage(db: &Connection, id: ContactId) -> Result<Option<Stage>, VaultError> {
     let stage: Option<i64> = db
-        .query_row("SELECT state FROM contact WHERE id = ?1", [&id.as_bytes()[..]], |row| row.get(0))
+        .query_row("SELECT state FROM contact WHERE id = ?1", [&id.as_bytes()[..]], |row| {
+            row.get(0)
+        })
         .optional()?;
     Ok(stage.map(|stage| match stage {
         0 => Stage::Joining,
@@ -243,7 +255,9 @@ pub(crate) fn contact_of_link(
     link_hash: &[u8; 32],
 ) -> Result<Option<(ContactId, Stage)>, VaultError> {
     let id: Option<Vec<u8>> = db
-        .query_row("SELECT id FROM contact WHERE link_hash = ?1", [&link_hash[..]], |row| row.get(0))
+        .query_row("SELECT id FROM contact WHERE link_hash = ?1", [&link_hash[..]], |row| {
+            row.get(0)
+        })
         .optional()?;
     let Some(id) = id else { return Ok(None) };
     let id = ContactId::from_bytes(array(&id)?);
@@ -258,8 +272,9 @@ pub(crate) fn open_invitations(
     let mut statement = db.prepare(
         "SELECT id, link FROM contact WHERE state = 1 AND link IS NOT NULL AND expires_hour > ?1 ORDER BY seq",
     )?;
-    let rows = statement
-        .query_map([now.hour().0], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    let rows = statement.query_map([now.hour().0], |row| {
+        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
+    })?;
     rows.map(|row| {
         let (id, link) = row?;
         let link = String::from_utf8(link).map_err(|_| damaged())?;
@@ -411,7 +426,11 @@ pub(crate) fn reset_cursor(db: &Connection, id: ContactId) -> Result<(), VaultEr
     Ok(())
 }
 
-pub(crate) fn set_claims_refused(db: &Connection, id: ContactId, count: u32) -> Result<(), VaultError> {
+pub(crate) fn set_claims_refused(
+    db: &Connection,
+    id: ContactId,
+    count: u32,
+) -> Result<(), VaultError> {
     db.execute(
         "UPDATE incoming SET claims_refused = ?2 WHERE contact = ?1",
         params![&id.as_bytes()[..], count],
@@ -420,7 +439,11 @@ pub(crate) fn set_claims_refused(db: &Connection, id: ContactId, count: u32) -> 
 }
 
 /// The other side told who writes to our mailbox: its claim key is of no more use.
-pub(crate) fn set_sender(db: &Connection, id: ContactId, sender: &[u8; 32]) -> Result<(), VaultError> {
+pub(crate) fn set_sender(
+    db: &Connection,
+    id: ContactId,
+    sender: &[u8; 32],
+) -> Result<(), VaultError> {
     db.execute(
         "UPDATE incoming SET sender_public_key = ?2, claim_key = NULL WHERE contact = ?1",
         params![&id.as_bytes()[..], &sender[..]],
@@ -430,7 +453,9 @@ pub(crate) fn set_sender(db: &Connection, id: ContactId, sender: &[u8; 32]) -> R
 
 pub(crate) fn outgoing(db: &Connection, id: ContactId) -> Result<Option<Outgoing>, VaultError> {
     let row = db
-        .prepare_cached("SELECT relay, send_key, claim_key, claimed FROM outgoing WHERE contact = ?1")?
+        .prepare_cached(
+            "SELECT relay, send_key, claim_key, claimed FROM outgoing WHERE contact = ?1",
+        )?
         .query_row([&id.as_bytes()[..]], |row| {
             Ok((
                 row.get::<_, Vec<u8>>(0)?,

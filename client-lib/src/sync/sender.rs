@@ -155,11 +155,6 @@ impl Sender {
         self.session.is_some() && (self.phase != Phase::Ready || !self.in_flight.is_empty())
     }
 
-    /// Whether only time can bring this on: a wait after a failure or a refusal.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.given_up || self.retry_at.is_some()
-    }
-
     pub(crate) fn opening(&mut self, session: SessionId, now: UnixMillis) {
         self.session = Some(session);
         self.phase = Phase::Opening;

@@ -30,7 +30,9 @@ impl Trouble {
     /// How often a sync that should end meets this before it takes it as the answer.
     pub(crate) fn patience(self) -> u32 {
         match self {
-            Self::Route(CloseWhy::LinkLost | CloseWhy::Busy | CloseWhy::UnknownEpoch | CloseWhy::RollOver)
+            Self::Route(
+                CloseWhy::LinkLost | CloseWhy::Busy | CloseWhy::UnknownEpoch | CloseWhy::RollOver,
+            )
             | Self::RelayBusy => 4,
             _ => 1,
         }

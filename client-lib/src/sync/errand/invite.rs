@@ -101,7 +101,12 @@ impl InviteErrand {
         RecvId::of(&self.receive_key.public_key())
     }
 
-    fn object_put(&self, session: SessionId, step: object_put::Step, router: &mut Router) -> StageStep {
+    fn object_put(
+        &self,
+        session: SessionId,
+        step: object_put::Step,
+        router: &mut Router,
+    ) -> StageStep {
         let blob = matches!(step, object_put::Step::Chunk(_)).then(|| self.card.clone());
         let key = (Role::Write, *self.object_id().as_bytes(), Arc::clone(&self.write_key));
         let put = command::Command::ObjectPut(ObjectPut { step: Some(step) });
@@ -144,7 +149,8 @@ impl Stages for InviteErrand {
                 proof_of_work: nonce,
             };
             let key = (Role::Receive, *self.recv_id().as_bytes(), Arc::clone(&self.receive_key));
-            return match router.command(session, command::Command::Create(create), None, Some(key)) {
+            return match router.command(session, command::Command::Create(create), None, Some(key))
+            {
                 Ok(_) => StageStep::Going,
                 Err(_) => StageStep::Failed(ClientError::RelayMisbehaved),
             };
