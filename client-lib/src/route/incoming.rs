@@ -69,7 +69,7 @@ impl Router {
                 self.tell(RouteEvent::Opened { session: id });
             }
             Stage::Open(open) => {
-                let event = match open.accept(cell)? {
+                let event = match open.accept(now, cell)? {
                     Incoming::Answer { command, index, last, reply, blob } => {
                         RouteEvent::Answer { session: id, command, index, last, reply, blob }
                     }

@@ -180,10 +180,12 @@ impl Router {
         }
     }
 
-    /// Gives up OPENs that were not answered in time.
-    pub(super) fn expire_opens(&mut self, now: UnixMillis, rng: &mut (impl CryptoRng + ?Sized)) {
-        let late = self.sessions.iter().filter(|(_, session)| {
-            matches!(&session.stage, Stage::Opening(opening) if opening.deadline.has_passed(now))
+    /// Gives up OPENs that were not answered in time, and open sessions whose answers do not come.
+    pub(super) fn expire_sessions(&mut self, now: UnixMillis, rng: &mut (impl CryptoRng + ?Sized)) {
+        let late = self.sessions.iter().filter(|(_, session)| match &session.stage {
+            Stage::Preparing { .. } => false,
+            Stage::Opening(opening) => opening.deadline.has_passed(now),
+            Stage::Open(open) => open.has_stalled(now),
         });
         for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.pass_place_of(id);

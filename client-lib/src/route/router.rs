@@ -184,7 +184,7 @@ impl Router {
             self.links.remove(&id);
         }
         self.expire_fetches(now, rng);
-        self.expire_opens(now, rng);
+        self.expire_sessions(now, rng);
         for link in self.links.keys().copied().collect::<Vec<_>>() {
             self.advance_link(now, rng, link);
         }
@@ -244,7 +244,7 @@ impl Router {
     ) {
         while let Some(session) = self.sessions.get_mut(&id) {
             let link = session.link;
-            match session.seal_next(rng) {
+            match session.seal_next(now, rng) {
                 Ok(Some(cell)) => self.act(RouteAction::Transmit { link, cell }),
                 Ok(None) => return,
                 Err(why) => self.fail(now, rng, id, why),

@@ -36,6 +36,10 @@ const CELLS_ROLL_OVER: u64 = SESSION_CELLS_MAX / 8 * 7;
 /// Cells each way after which nothing more is sent: the relay may still have to answer and to push.
 const CELLS_END: u64 = SESSION_CELLS_MAX - (ANSWERS_DUE_MAX + WATCH_WINDOW) as u64 - 1;
 
+/// How long an open session may leave all its answers due. A link that is dead ends by itself much earlier; this bounds
+/// an entry that keeps a route and carries nothing. Long enough for 18 sessions with 16 cells each to share 32 kbit/s.
+const STALLED: Duration = Duration::from_secs(300);
+
 /// A session and the commands that it has not sent yet.
 pub(super) struct Session {
     pub(super) plan: RoutePlan,
@@ -83,6 +87,8 @@ pub(super) struct OpenSession {
     pub(super) route: u64,
     seal: RouteSeal,
     due: VecDeque<Due>,
+    /// Until when an answer has to come, while one is due.
+    answer_by: Option<Deadline>,
     proven: BTreeSet<(Role, [u8; 32])>,
     watches: bool,
     rolls_over: Deadline,
@@ -182,13 +188,14 @@ impl Session {
     /// Why the session has to end.
     pub(super) fn seal_next(
         &mut self,
+        now: UnixMillis,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Option<Cell>, CloseWhy> {
         if !self.may_send() {
             return Ok(None);
         }
         match (&mut self.stage, self.waiting.pop_front()) {
-            (Stage::Open(open), Some(waiting)) => open.seal(waiting, rng).map(Some),
+            (Stage::Open(open), Some(waiting)) => open.seal(waiting, now, rng).map(Some),
             _ => Ok(None),
         }
     }
@@ -238,6 +245,7 @@ impl Opening {
             route: self.route,
             seal,
             due: VecDeque::new(),
+            answer_by: None,
             proven: BTreeSet::new(),
             watches: false,
             rolls_over: Deadline::after(now, lifetime(rng)),
@@ -255,6 +263,7 @@ impl OpenSession {
     fn seal(
         &mut self,
         waiting: Waiting,
+        now: UnixMillis,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Cell, CloseWhy> {
         if self.seal.cells() >= CELLS_END {
@@ -290,6 +299,7 @@ impl OpenSession {
         let cell = self.seal.seal(self.route, payload, rng).map_err(close_why)?;
         self.proven.extend(proved);
         self.watches |= due.asked == Asked::Watch;
+        self.answer_by.get_or_insert(Deadline::after(now, STALLED));
         self.due.push_back(due);
         Ok(cell)
     }
@@ -298,7 +308,7 @@ impl OpenSession {
     ///
     /// # Errors
     /// Why the session has to end.
-    pub(super) fn accept(&mut self, cell: Cell) -> Result<Incoming, CloseWhy> {
+    pub(super) fn accept(&mut self, now: UnixMillis, cell: Cell) -> Result<Incoming, CloseWhy> {
         let payload = self.seal.open(cell).map_err(close_why)?;
         let (reply, blob) = payload.reply().map_err(|_| CloseWhy::PeerMisbehaved)?;
         match (reply.reply, blob) {
@@ -306,11 +316,16 @@ impl OpenSession {
                 Ok(Incoming::Push { position: push.position, blob })
             }
             (None | Some(reply::Reply::Push(_)), _) => Err(CloseWhy::PeerMisbehaved),
-            (Some(reply), blob) => self.answer(reply, blob),
+            (Some(reply), blob) => self.answer(now, reply, blob),
         }
     }
 
-    fn answer(&mut self, reply: reply::Reply, blob: Option<Blob>) -> Result<Incoming, CloseWhy> {
+    fn answer(
+        &mut self,
+        now: UnixMillis,
+        reply: reply::Reply,
+        blob: Option<Blob>,
+    ) -> Result<Incoming, CloseWhy> {
         let due = self.due.front_mut().ok_or(CloseWhy::PeerMisbehaved)?;
         if !can_answer(due.asked, &reply) {
             return Err(CloseWhy::PeerMisbehaved);
@@ -325,6 +340,7 @@ impl OpenSession {
         if last {
             self.due.pop_front();
         }
+        self.answer_by = (!self.due.is_empty()).then(|| Deadline::after(now, STALLED));
         Ok(Incoming::Answer { command, index, last, reply, blob })
     }
 
@@ -336,9 +352,15 @@ impl OpenSession {
         tells
     }
 
-    /// When the session becomes old.
+    /// Whether an answer is due and none has come for too long.
+    pub(super) fn has_stalled(&self, now: UnixMillis) -> bool {
+        self.answer_by.is_some_and(|deadline| deadline.has_passed(now))
+    }
+
+    /// When the session becomes old or has stalled.
     pub(super) fn poll_timeout(&self) -> Option<UnixMillis> {
-        (!self.roll_over_told).then(|| self.rolls_over.at())
+        let rolls_over = (!self.roll_over_told).then(|| self.rolls_over.at());
+        rolls_over.into_iter().chain(self.answer_by.map(|deadline| deadline.at())).min()
     }
 }
 

@@ -629,6 +629,24 @@ fn what_is_not_answered_in_fifteen_seconds_is_unreachable() {
 }
 
 #[test]
+fn an_open_session_that_answers_nothing_for_five_minutes_is_unreachable() {
+    let mut world = World::new();
+    let session = world.opened(world.hop2(0, 1));
+    assert!(world.pass(10 * MINUTE_MS).is_empty(), "nothing is due");
+    world.relays[1].answers = false;
+    world.command(session, get(2));
+    world.run();
+    assert!(world.pass(5 * MINUTE_MS - 1).is_empty());
+    let empty = world.say(1, reply::Reply::Empty(wire::Empty {}), None);
+    let link = world.link();
+    world.deliver(link, empty);
+    world.run();
+    assert!(world.pass(5 * MINUTE_MS - 1).is_empty(), "each cell of an answer counts");
+    assert_eq!(closed(&world.pass(1)), [(session, CloseWhy::Unreachable)]);
+    assert_eq!(world.relays[1].closes_seen.len(), 1);
+}
+
+#[test]
 fn a_clock_that_is_set_back_makes_no_wait_longer() {
     let mut world = World::new();
     world.relays[0].listens = false;
