@@ -101,7 +101,12 @@ pub(crate) fn show(
 }
 
 fn for_people(language: &Language, message: &Message, from: &str, words: &str) -> String {
-    let who = if message.is_from_me() { language.text("say-me") } else { printable(from) };
+    let id = message.contact().to_string();
+    let who = match from {
+        _ if message.is_from_me() => language.text("say-me"),
+        from if from == id => short(from).to_owned(),
+        name => printable(name),
+    };
     let at = time::for_people(message.received_at().unwrap_or(message.sent_at()));
     let mut text = format!("{who}, {at}");
     if message.state() == MessageState::Queued {
@@ -113,6 +118,11 @@ fn for_people(language: &Language, message: &Message, from: &str, words: &str) -
         text.push_str(&printable(line.strip_suffix('\r').unwrap_or(line)));
     }
     text
+}
+
+/// As much of an id as tells contacts apart, for people.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
 }
 
 fn words(language: &Language, message: &Message) -> String {

@@ -9,7 +9,7 @@ use fluent_bundle::FluentValue;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::conversation;
+use crate::conversation::{self, short};
 use crate::failure::{Code, Failure, printable};
 use crate::session::{Contact, ContactId, ContactState, Event, MessageId, Session};
 
@@ -104,6 +104,11 @@ impl Live<'_> {
             "/quit" => return Ok(std::ops::ControlFlow::Break(())),
             "/help" => output.show(&output.language().text("live-help"))?,
             "/contacts" => self.contacts().await?,
+            command if command.starts_with("/name ") || command.starts_with("/verify ") => {
+                if let Err(failure) = self.about_contact(command).await {
+                    crate::output::complain(&failure.render(output.language(), false));
+                }
+            }
             command if command.starts_with('/') && !command.starts_with("//") => {
                 output.say("live-unknown-command");
             }
@@ -111,8 +116,7 @@ impl Live<'_> {
                 // Two slashes: a text that begins with one.
                 let text = text.strip_prefix('/').unwrap_or(text);
                 if let Err(failure) = self.send(text).await {
-                    let told = failure.render(output.language(), false);
-                    crate::output::complain(&told);
+                    crate::output::complain(&failure.render(output.language(), false));
                 }
             }
         }
@@ -148,6 +152,31 @@ impl Live<'_> {
         Ok(())
     }
 
+    /// `/name CONTACT NAME`, `/verify CONTACT` and `/verify CONTACT yes`.
+    async fn about_contact(&self, command: &str) -> Result<(), Failure> {
+        let output = &self.context.output;
+        let client = self.session.client();
+        let mut words = command.splitn(3, char::is_whitespace);
+        let (verb, given) = (words.next(), words.next().unwrap_or_default());
+        let rest = words.next().unwrap_or_default().trim();
+        let contact = self.session.find(given).await?;
+        if verb == Some("/name") {
+            client.rename(contact.id(), rest).await?;
+            output.say("say-renamed");
+            return Ok(());
+        }
+        let safety = client.safety(contact.id()).await?.ok_or(Code::NotJoined)?;
+        if rest == output.language().text("ask-yes") {
+            client.confirm_verified(contact.id()).await?;
+            output.say("say-verified");
+            return Ok(());
+        }
+        output.show(&output.language().text("head-safety-phrase"))?;
+        output.show(&format!("  {}", safety.words().join(" ")))?;
+        output.say("live-verify-how");
+        Ok(())
+    }
+
     /// Whom a line without a name is for.
     async fn partner(&self) -> Result<Option<Contact>, Failure> {
         let mut contacts = self.session.client().contacts().await?;
@@ -167,7 +196,9 @@ impl Live<'_> {
                 (ContactState::Joined, false) => "say-state-unverified",
                 (ContactState::Joined, true) => "say-state-verified",
             });
-            output.show(&format!("{}  {}  {state}", contact.id(), name_of(contact)))?;
+            let id = contact.id().to_string();
+            let name = contact.name().map_or_else(|| "-".to_owned(), printable);
+            output.show(&format!("{}  {name}  {state}", short(&id)))?;
         }
         if contacts.is_empty() {
             output.say("say-no-contacts");
@@ -177,5 +208,5 @@ impl Live<'_> {
 }
 
 fn name_of(contact: &Contact) -> String {
-    contact.name().map_or_else(|| contact.id().to_string(), printable)
+    contact.name().map_or_else(|| short(&contact.id().to_string()).to_owned(), printable)
 }

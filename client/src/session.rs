@@ -100,19 +100,22 @@ impl Session {
         }
     }
 
-    /// Does `work`; where it may not go directly, asks the person and does it again.
+    /// Does `work`, which keeps nothing when a relay is unreachable; where it may not go directly, asks the person and
+    /// does it again.
     pub(crate) async fn consenting<T>(
         &self,
         context: &Context,
         work: impl AsyncFn() -> Result<T, ClientError>,
     ) -> Result<T, Failure> {
-        match work().await {
-            Err(ClientError::NeedsConsentForDirect) => {
-                self.ask_for_direct(context).await?;
-                Ok(work().await?)
-            }
-            done => Ok(done?),
+        let mut done = work().await;
+        if matches!(done, Err(ClientError::NeedsConsentForDirect)) {
+            self.ask_for_direct(context).await?;
+            done = work().await;
         }
+        done.map_err(|error| match error {
+            ClientError::Unreachable => Failure::new(Code::Unreachable).with("kept", "nothing"),
+            error => error.into(),
+        })
     }
 
     /// Asks once; a yes is remembered.

@@ -127,8 +127,14 @@ rec-no-entry = Add a relay of another operator with “hearken relay add ADDRESS
 err-direct-needs-consent = There is no entry relay, so the relay of the mailbox would see your network address. Nothing was sent.
 rec-direct-needs-consent = Add a relay of another operator with “hearken relay add ADDRESS”, or accept this with --route direct.
 
-err-unreachable = A relay does not answer. What you wrote is kept here and is not lost.
-rec-unreachable = Check your connection and run “hearken receive” later; what waits is sent then.
+err-unreachable = { $kept ->
+    [nothing] A relay does not answer. Nothing was kept.
+   *[outbox] A relay does not answer. What you wrote is kept here and is not lost.
+}
+rec-unreachable = { $kept ->
+    [nothing] Check your connection, then try again.
+   *[outbox] Check your connection and run “hearken receive” later; what waits is sent then.
+}
 
 err-wrong-fingerprint = Another relay than the one you know answers at this address. Nothing was sent to it.
 rec-wrong-fingerprint = Somebody may be in between, or the relay was set up anew. Ask whoever runs it for its address, over another way.

@@ -99,6 +99,7 @@ say-sent = Sent: the relay keeps it until they read it.
 say-queued = Not sent yet. It is kept here and sent as soon as the relay takes it.
 say-queued-until-joined = Kept here. It is sent when they have joined.
 
+say-out-of-time = The time was up before everything was done. Nothing is lost; run “hearken receive” again.
 say-nothing-new = Nothing new.
 say-following = Waiting for messages. Stop with Ctrl-C.
 say-no-messages = No messages with this contact yet.
@@ -111,7 +112,7 @@ notice-gap = { $missing ->
     [one] Something is missing here: one part did not arrive or could not be read. Ask them to send it again.
    *[other] Something is missing here: { $missing } parts did not arrive or could not be read. Ask them to send it again.
 }
-notice-joined = has joined. Compare the safety phrase with “hearken verify” before you write what matters.
+notice-joined = has joined. Compare the safety phrase with them before you write what matters.
 notice-second-claim = Warning: somebody else tried to use the same invitation. Whoever joined may not be whom you meant. Compare the safety phrase before you write anything.
 notice-unknown = A kind of message that this version does not know. Update Hearken to see it.
 
@@ -125,10 +126,13 @@ say-up-running = Running. People can reach you for as long as this runs. Stop wi
 
 live-help =
     Type a line and press Enter to send it. Commands:
-      @NAME TEXT   write to somebody; lines after it go to them too
-      /contacts    whom you know
-      /help        this help
-      /quit        stop (your relay stops too)
+      @NAME TEXT           write to somebody; lines after it go to them too
+      /contacts            whom you know, with the beginning of their ids
+      /name CONTACT NAME   what you call somebody; never sent
+      /verify CONTACT      the safety phrase, to make sure that nobody is in between
+      /help                this help
+      /quit                stop (your relay stops too)
+live-verify-how = Compare these words with the other person, face to face or in a call where you know the voice. If all are the same, type the command again with the word yes behind it. If not, somebody is in between.
 live-sent = (sent)
 live-to = To { $name }…
 live-to-invited = Kept for { $name }, who has not joined yet.

@@ -47,13 +47,19 @@ impl Receive {
         let shown = conversation::show_new(context, &session).await;
         session.close().await;
         let outcome = synced?;
-        if shown? == 0 {
-            context.output.say("say-nothing-new");
-        }
+        let shown = shown?;
         if !outcome.unreachable.is_empty() {
             return Err(Code::Unreachable.into());
         }
-        outcome.trouble.map_or(Ok(()), |trouble| Err(trouble.into()))
+        if let Some(trouble) = outcome.trouble {
+            return Err(trouble.into());
+        }
+        if outcome.left_over {
+            context.output.say("say-out-of-time");
+        } else if shown == 0 {
+            context.output.say("say-nothing-new");
+        }
+        Ok(())
     }
 }
 
