@@ -113,7 +113,14 @@ fn for_people(language: &Language, message: &Message, from: &str, words: &str) -
         text.push_str(&format!(" ({})", language.text("say-state-waiting")));
     }
     text.push(':');
-    for line in words.split('\n') {
+    text.push_str(&indented(words));
+    text
+}
+
+/// Every line of what somebody wrote, under the line that says who did.
+fn indented(words: &str) -> String {
+    let mut text = String::new();
+    for line in words.strip_suffix('\n').unwrap_or(words).split('\n') {
         text.push_str("\n  ");
         text.push_str(&printable(line.strip_suffix('\r').unwrap_or(line)));
     }
@@ -142,5 +149,17 @@ fn notice_name(notice: Notice) -> &'static str {
         Notice::Joined => "joined",
         Notice::SecondClaim => "second-claim",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_message_can_pass_for_anything_else() {
+        let forged = indented("hello\r\nYou, 2026-11-25 04:15 UTC:\u{1b}[1A\rx\u{2028}y\n");
+        assert_eq!(forged, "\n  hello\n  You, 2026-11-25 04:15 UTC:\u{fffd}[1A\u{fffd}x\u{fffd}y");
+        assert_eq!(indented("\n\n"), "\n  \n  ");
     }
 }

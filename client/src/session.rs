@@ -1,11 +1,9 @@
 //! An open vault and the client over it: the one place where the library is opened and its errors are worded.
 
-use hearken_client_lib::{
-    Client, ClientError, KdfCost, Options, RouteAdvice, RouteChoice, VaultError,
-};
+use hearken_client_lib::{Client, KdfCost, Options, RouteAdvice, RouteChoice, VaultError};
 pub(crate) use hearken_client_lib::{
-    Contact, ContactId, ContactState, Event, Message, MessageId, MessageKind, MessageState, Notice,
-    RelayAddress, SendOutcome,
+    ClientError, Contact, ContactId, ContactState, Event, Message, MessageId, MessageKind,
+    MessageState, Notice, RelayAddress, SendOutcome,
 };
 pub(crate) use hearken_proto::limits::TEXT_MAX;
 use std::time::Duration;

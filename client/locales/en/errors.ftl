@@ -129,10 +129,12 @@ rec-direct-needs-consent = Add a relay of another operator with “hearken relay
 
 err-unreachable = { $kept ->
     [nothing] A relay does not answer. Nothing was kept.
+    [own] Your relay runs, but this device cannot reach it at the address that it hands out, so others could not either.
    *[outbox] A relay does not answer. What you wrote is kept here and is not lost.
 }
 rec-unreachable = { $kept ->
     [nothing] Check your connection, then try again.
+    [own] Check the name given with --host, and that your router lets UDP through to this device. To try it in your own network, leave --host out.
    *[outbox] Check your connection and run “hearken receive” later; what waits is sent then.
 }
 

@@ -11,11 +11,11 @@ use crate::beside::Beside;
 use crate::command::init::recovery_text;
 use crate::command::invite::show_qr;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::live;
 use crate::progress::while_waiting;
 use crate::secrets::Passphrase;
-use crate::session::{self, RelayAddress, Session};
+use crate::session::{self, ClientError, RelayAddress, Session};
 
 /// How long the invitation lasts that `up` makes where none is open.
 const INVITATION_LASTS: Duration = Duration::from_secs(72 * 3_600);
@@ -149,6 +149,10 @@ async fn prepare(context: &Context, session: &Session, relay: &Own) -> Result<St
         return Ok(String::clone(&open.link));
     }
     let making = client.invite(None, INVITATION_LASTS);
-    let made = while_waiting(&context.output, "wait-invite", making).await?;
+    let made = while_waiting(&context.output, "wait-invite", making).await;
+    let made = made.map_err(|error| match error {
+        ClientError::Unreachable => Failure::new(Code::Unreachable).with("kept", "own"),
+        error => error.into(),
+    })?;
     Ok(String::clone(&made.link))
 }
