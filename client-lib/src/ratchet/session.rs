@@ -51,6 +51,8 @@ pub struct Opened {
     pub passed_over: u32,
     /// Whether it had been passed over itself: it fills a gap.
     pub late: bool,
+    /// Whether it came from a joiner who had opened nothing of ours yet when it was sealed.
+    pub initial: bool,
 }
 
 impl Ratchet {
@@ -148,8 +150,13 @@ impl Ratchet {
 
         ec.draw(rng)?;
         kem.draw(&self.kem, rng)?;
-        let opened =
-            Opened { body, number: ec.message, passed_over: ec.passed_over, late: ec.is_late() };
+        let opened = Opened {
+            body,
+            number: ec.message,
+            passed_over: ec.passed_over,
+            late: ec.is_late(),
+            initial: matches!(layout, Layout::Initial),
+        };
         self.ec.commit(ec, day);
         self.kem.commit(kem, day);
         Ok(opened)
@@ -177,10 +184,12 @@ impl fmt::Debug for Ratchet {
 
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { body: _, number: _, passed_over, late } = self;
+        let Self { body: _, number: _, passed_over, late, initial } = self;
         f.debug_struct("Opened")
             .field("passed_over", passed_over)
             .field("late", late)
+            .field("initial", initial)
+            .field("initial", initial)
             .finish_non_exhaustive()
     }
 }

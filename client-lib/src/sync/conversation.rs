@@ -62,8 +62,10 @@ pub(crate) fn receive(
     let mut lines = Vec::new();
     match open(tx, id, blob, now, rng, received)? {
         Some(opened) => {
-            if opened.passed_over > 0 {
-                lines.extend(gap(tx, id, opened.passed_over, now, rng)?);
+            // A number that was passed over may be that of a blob that came and could not be opened: one gap, not two.
+            let passed_over = opened.passed_over.saturating_sub(records::take_unopened(tx, id)?);
+            if passed_over > 0 {
+                lines.extend(gap(tx, id, passed_over, now, rng)?);
             }
             match Packet::decode(&opened.body[..]) {
                 Ok(packet) => {
@@ -77,7 +79,10 @@ pub(crate) fn receive(
                 Err(_) => lines.extend(gap(tx, id, 1, now, rng)?),
             }
         }
-        None => lines.extend(gap(tx, id, 1, now, rng)?),
+        None => {
+            records::count_unopened(tx, id)?;
+            lines.extend(gap(tx, id, 1, now, rng)?);
+        }
     }
     if !contact.blocked {
         received.messages.extend(lines);
@@ -99,9 +104,8 @@ fn open(
         let Ok(opened) = ratchet.decrypt(rng, now.day(), blob.as_bytes()) else { return Ok(None) };
         records::set_contact(tx, id, "ratchet", ratchet.to_bytes().to_vec())?;
         // What was needed only until the other side had answered.
-        if ratchet.is_answered()
-            && records::outgoing(tx, id)?.is_some_and(|outgoing| outgoing.claimed)
-        {
+        let answered = ratchet.is_answered() && !opened.initial;
+        if answered && records::outgoing(tx, id)?.is_some_and(|outgoing| outgoing.claimed) {
             records::forget_claim_key(tx, id)?;
         }
         return Ok(Some(Opened { body: opened.body, passed_over: opened.passed_over }));

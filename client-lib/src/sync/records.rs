@@ -330,6 +330,24 @@ pub(crate) fn contact_secret(
     Ok(value.flatten().map(Zeroizing::new))
 }
 
+/// One more blob came that could not be opened.
+pub(crate) fn count_unopened(db: &Connection, id: ContactId) -> Result<(), VaultError> {
+    db.execute("UPDATE contact SET unopened = unopened + 1 WHERE id = ?1", [&id.as_bytes()[..]])?;
+    Ok(())
+}
+
+/// How many blobs could not be opened since one last did; from here on none.
+pub(crate) fn take_unopened(db: &Connection, id: ContactId) -> Result<u32, VaultError> {
+    let unopened =
+        db.query_row("SELECT unopened FROM contact WHERE id = ?1", [&id.as_bytes()[..]], |row| {
+            row.get(0)
+        })?;
+    if unopened > 0 {
+        set_contact(db, id, "unopened", 0)?;
+    }
+    Ok(unopened)
+}
+
 pub(crate) fn delete_contact(db: &Connection, id: ContactId) -> Result<(), VaultError> {
     db.execute("DELETE FROM contact WHERE id = ?1", [&id.as_bytes()[..]])?;
     Ok(())

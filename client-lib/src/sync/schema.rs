@@ -16,7 +16,8 @@ CREATE TABLE relay (
     newest_info_ms INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- state: 0 joining (a join under way, not shown), 1 invited, 2 joined.
+-- state: 0 joining (a join under way, not shown), 1 invited, 2 joined. unopened: blobs shown as missing since one last
+-- opened, whose numbers the next that opens may find passed over.
 CREATE TABLE contact (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id BLOB NOT NULL UNIQUE,
@@ -28,6 +29,7 @@ CREATE TABLE contact (
     link_hash BLOB UNIQUE,
     expires_hour INTEGER,
     inviter BLOB,
+    unopened INTEGER NOT NULL DEFAULT 0,
     ratchet BLOB,
     safety BLOB
 );
