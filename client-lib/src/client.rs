@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hearken_proto::address::RelayAddress;
+use hearken_proto::address::{HostPort, RelayAddress};
 use hearken_proto::ids::Fingerprint;
 use hearken_proto::limits::{OBJECT_TTL_HOURS_MAX, TEXT_MAX};
 use tokio::sync::{broadcast, oneshot};
@@ -177,12 +177,17 @@ impl Client {
         self.add(address, false).await
     }
 
-    /// Adds the relay that runs beside this vault: first for mailboxes, and never an entry, since its address is the
-    /// person's own.
+    /// Adds the relay that runs beside this vault, in this process: first for mailboxes, and never an entry, since its
+    /// address is the person's own. This client reaches it at `place`, where it listens; others by its address.
     ///
     /// # Errors
     /// As [`Client::add_relay`].
-    pub async fn set_own_relay(&self, address: RelayAddress) -> Result<(), ClientError> {
+    pub async fn set_own_relay(
+        &self,
+        address: RelayAddress,
+        place: HostPort,
+    ) -> Result<(), ClientError> {
+        self.driver.set_beside(address.fingerprint(), place).await?;
         self.add(address, true).await
     }
 

@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use getrandom::SysRng;
-use hearken_proto::address::RelayAddress;
+use hearken_proto::address::{HostPort, RelayAddress};
 use hearken_proto::cell::Cell;
+use hearken_proto::ids::Fingerprint;
 use hearken_proto::time::UnixMillis;
 use rand_core::UnwrapErr;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -25,7 +26,7 @@ use crate::message::{MessageId, MessageState};
 use crate::relays::RouteChoice;
 use crate::route::{LinkFailure, LinkId, RouteAction};
 use crate::sync::{Engine, ErrandId, ErrandOutcome, MIGRATIONS, SyncOutcome, Trouble, messages};
-use crate::vault::{HomeLock, RecoveryPhrase, Vault, VaultError};
+use crate::vault::{HomeLock, HomeWait, RecoveryPhrase, Vault, VaultError};
 
 /// Calls that wait for the thread.
 const REQUESTS_MAX: usize = 64;
@@ -39,6 +40,8 @@ const LINK_QUEUE_CELLS: usize = 4_096;
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How often a follower looks whether another process waits for the home.
 const GIVE_WAY_EVERY: Duration = Duration::from_millis(500);
+/// How long a follower keeps the home once it has it, so that two of them do not spend their time on handing it over.
+const TENURE_MIN: Duration = Duration::from_secs(3);
 /// How long the home stays free for the process that waits for it before this one waits in turn.
 const GIVE_WAY_FOR: Duration = Duration::from_millis(300);
 /// How often a follower that gave way tries to take the home back.
@@ -145,6 +148,7 @@ impl Driver {
                             queues: HashMap::new(),
                             tasks: JoinSet::new(),
                             events: link_out,
+                            beside: None,
                         };
                         let state = State {
                             home,
@@ -223,6 +227,16 @@ impl Driver {
         self.submit(Box::new(move |state: &mut State| state.begin_wait(wait.0))).await
     }
 
+    /// Dials the relay at `place` from here on, whatever its address says.
+    pub(crate) async fn set_beside(
+        &self,
+        relay: Fingerprint,
+        place: HostPort,
+    ) -> Result<(), ClientError> {
+        self.submit(Box::new(move |state: &mut State| state.links.beside = Some((relay, place))))
+            .await
+    }
+
     /// From here on the thread follows.
     pub(crate) async fn follow(&self) -> Result<(), ClientError> {
         let (reply, outcome) = oneshot::channel();
@@ -269,6 +283,8 @@ struct Links {
     queues: HashMap<LinkId, mpsc::Sender<Cell>>,
     tasks: JoinSet<()>,
     events: mpsc::Sender<LinkEvent>,
+    /// A relay in this process, and where this process reaches it.
+    beside: Option<(Fingerprint, HostPort)>,
 }
 
 impl Links {
@@ -277,6 +293,7 @@ impl Links {
         while self.tasks.try_join_next().is_some() {}
         let (queue, outgoing) = mpsc::channel(LINK_QUEUE_CELLS);
         let events = self.events.clone();
+        let address = self.reach(address);
         self.queues.insert(link, queue);
         self.tasks.spawn(async move {
             carrier::carry(&address, outgoing, events, |event| match event {
@@ -286,6 +303,16 @@ impl Links {
             })
             .await;
         });
+    }
+
+    /// A relay in this process is reached where it listens: its public name may not lead back here.
+    fn reach(&self, address: RelayAddress) -> RelayAddress {
+        match &self.beside {
+            Some((relay, place)) if *relay == address.fingerprint() => {
+                RelayAddress::new(*relay, vec![place.clone()]).unwrap_or(address)
+            }
+            _ => address,
+        }
     }
 
     fn transmit(&mut self, link: LinkId, cell: Cell) {
@@ -334,6 +361,7 @@ async fn run(
     mut link_in: mpsc::Receiver<LinkEvent>,
 ) {
     let mut give_way = tokio::time::interval(GIVE_WAY_EVERY);
+    let mut held_since = Instant::now();
     give_way.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         state.carry_out();
@@ -352,11 +380,12 @@ async fn run(
             Some(event) = link_in.recv() => state.handle_link_events(event, &mut link_in),
             () = tokio::time::sleep(wake) => state.handle_timeout(),
             _ = give_way.tick(), if state.following => {
-                if lock.someone_waits() {
+                if held_since.elapsed() >= TENURE_MIN && state.may_give_way() && lock.someone_waits() {
                     match state.give_way(lock).await {
                         Some((back, taken)) => {
                             state = back;
                             lock = taken;
+                            held_since = Instant::now();
                         }
                         None => return,
                     }
@@ -536,6 +565,11 @@ impl State {
         }
     }
 
+    /// Whether everything that is under way goes on after the home was given away. An errand does not.
+    fn may_give_way(&self) -> bool {
+        !self.waits.iter().any(|wait| matches!(wait, Waiting::Errand { .. }))
+    }
+
     /// Lets another process have the home, and takes it back: the key stays in memory, everything else is read anew.
     async fn give_way(mut self, lock: HomeLock) -> Option<(Self, HomeLock)> {
         let _ = self.events.send(Event::GaveWay);
@@ -543,13 +577,16 @@ impl State {
         let suspended = self.engine.into_vault().suspend();
         drop(lock);
         tokio::time::sleep(GIVE_WAY_FOR).await;
+        // Seen waiting from here on, so that another follower gives way in turn.
+        let waiting = HomeWait::begin(&self.home).ok()?;
         let lock = loop {
-            match HomeLock::try_acquire(&self.home, &self.who) {
+            match waiting.try_acquire(&self.who) {
                 Ok(Some(lock)) => break lock,
                 Ok(None) => tokio::time::sleep(TAKE_BACK_EVERY).await,
                 Err(_) => return None,
             }
         };
+        drop(waiting);
         let vault = suspended.resume(MIGRATIONS).ok()?;
         self.engine = Engine::new(vault, self.route).ok()?;
         self.engine.begin_follow(now(), &mut system_rng()).ok()?;

@@ -3,7 +3,7 @@
 //! It is the same relay that `hearken-relay` serves, with the same folder and configuration; what is given to `up`
 //! when the folder is made stands in its `relay.toml` from then on.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hearken_relay::choices::{Choices, PrepareError};
 use hearken_relay::config::{Config, Listen, PublicHost};
@@ -13,7 +13,7 @@ use hearken_relay::store::StoreError;
 
 use crate::context::Context;
 use crate::failure::{Code, Failure};
-use crate::session::RelayAddress;
+use crate::session::{HostPort, RelayAddress};
 
 /// The folder of the relay in the home.
 const FOLDER: &str = "relay";
@@ -57,6 +57,17 @@ impl Beside {
     /// The address to hand out.
     pub(crate) fn address(&self) -> &RelayAddress {
         self.running.address()
+    }
+
+    /// Where this process reaches it: its public name may lead to a router that does not lead back.
+    pub(crate) fn place(&self) -> HostPort {
+        let listens = self.running.listen()[0];
+        let ip = match listens.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        HostPort::of_ip(ip, listens.port())
     }
 
     /// Whether nobody outside this machine or its network can reach it.

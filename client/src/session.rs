@@ -2,8 +2,8 @@
 
 use hearken_client_lib::{Client, KdfCost, Options, RouteAdvice, RouteChoice, VaultError};
 pub(crate) use hearken_client_lib::{
-    ClientError, Contact, ContactId, ContactState, Event, Message, MessageId, MessageKind,
-    MessageState, Notice, RelayAddress, SendOutcome,
+    ClientError, Contact, ContactId, ContactState, Event, HostPort, Message, MessageId,
+    MessageKind, MessageState, Notice, RelayAddress, SendOutcome,
 };
 pub(crate) use hearken_proto::limits::TEXT_MAX;
 use std::time::Duration;

@@ -82,6 +82,7 @@ pub(crate) struct Engine {
     acknowledged: Vec<(ContactId, Acknowledged)>,
     infos: BTreeMap<Fingerprint, UnixMillis>,
     silent: BTreeSet<Fingerprint>,
+    reached: BTreeSet<Fingerprint>,
     entry_turn: BTreeMap<Fingerprint, usize>,
     events: VecDeque<Event>,
 }
@@ -107,6 +108,7 @@ impl Engine {
             acknowledged: Vec::new(),
             infos: BTreeMap::new(),
             silent: BTreeSet::new(),
+            reached: BTreeSet::new(),
             entry_turn: BTreeMap::new(),
             events: VecDeque::new(),
         })
@@ -345,7 +347,11 @@ impl Engine {
                 unreachable.insert(relay);
             }
             Some(trouble) if outcome.trouble.is_none() => {
-                outcome.trouble = Some(trouble.into_error())
+                outcome.trouble = Some(trouble.into_error());
+            }
+            // Nothing was heard of it in all the time that there was.
+            None if expired && !self.reached.contains(&relay) => {
+                unreachable.insert(relay);
             }
             _ => {}
         };
@@ -590,6 +596,7 @@ impl Engine {
         match event {
             RouteEvent::InfoSeen { fingerprint, info } => {
                 self.infos.insert(fingerprint, info.signed_at());
+                self.reached.insert(fingerprint);
                 if self.silent.remove(&fingerprint) {
                     self.emit(Event::RelayReached(fingerprint));
                 }

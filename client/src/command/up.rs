@@ -15,7 +15,7 @@ use crate::failure::{Code, Failure};
 use crate::live;
 use crate::progress::while_waiting;
 use crate::secrets::Passphrase;
-use crate::session::{self, ClientError, RelayAddress, Session};
+use crate::session::{self, ClientError, HostPort, RelayAddress, Session};
 
 /// How long the invitation lasts that `up` makes where none is open.
 const INVITATION_LASTS: Duration = Duration::from_secs(72 * 3_600);
@@ -71,7 +71,11 @@ impl Up {
                 (session, Some(words))
             }
         };
-        let own = Own { address: relay.address().clone(), private: relay.is_private() };
+        let own = Own {
+            address: relay.address().clone(),
+            place: relay.place(),
+            private: relay.is_private(),
+        };
         let served = tokio::select! {
             served = serve(context, &session, &own, words.as_deref()) => served,
             failure = relay.ended() => Err(failure),
@@ -92,6 +96,8 @@ enum Vault {
 /// The relay that runs beside the vault.
 struct Own {
     address: RelayAddress,
+    /// Where this process reaches it, whatever name others use.
+    place: HostPort,
     private: bool,
 }
 
@@ -143,7 +149,7 @@ async fn serve(
 /// Tells the vault about the relay, and gives an open invitation.
 async fn prepare(context: &Context, session: &Session, relay: &Own) -> Result<String, Failure> {
     let client = session.client();
-    client.set_own_relay(relay.address.clone()).await?;
+    client.set_own_relay(relay.address.clone(), relay.place.clone()).await?;
     client.remember_direct().await?;
     if let Some(open) = client.open_invitations().await?.into_iter().next() {
         return Ok(String::clone(&open.link));

@@ -66,5 +66,5 @@ fn debug_output_tells_nothing() {
     let blob = pair.joiner_says(b"words");
     let opened = pair.at_inviter(&blob).unwrap();
     let text = format!("{:?} {opened:?}", pair.inviter);
-    assert_eq!(text, "Ratchet(..) Opened { passed_over: 0, late: false, .. }");
+    assert_eq!(text, "Ratchet(..) Opened { passed_over: 0, late: false, initial: true, .. }");
 }
