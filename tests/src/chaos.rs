@@ -20,7 +20,7 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Begins to kill one of `relays` every half to two seconds and to start it again.
+    /// Begins to kill one of `relays` every fifth of a second to a second and to start it again.
     #[must_use]
     pub fn begin(relays: Vec<Relay>, seed: u64) -> Self {
         let relays = Arc::new(Mutex::new(relays));
@@ -31,7 +31,7 @@ impl Chaos {
             move || {
                 let mut rng = ChaCha20Rng::seed_from_u64(seed);
                 while !stop.load(Ordering::Relaxed) {
-                    std::thread::sleep(Duration::from_millis(500 + rng.next_u64() % 1_500));
+                    std::thread::sleep(Duration::from_millis(200 + rng.next_u64() % 800));
                     let mut relays = relays.lock().unwrap_or_else(PoisonError::into_inner);
                     let victim = usize::try_from(rng.next_u64() % relays.len() as u64).unwrap_or(0);
                     relays[victim].kill();
