@@ -1,0 +1,292 @@
+//! What callers ask of an engine: syncs, errands, texts, and whether anything is left to do.
+
+use std::collections::BTreeSet;
+
+use hearken_proto::ids::Fingerprint;
+use hearken_proto::time::{UnixDay, UnixMillis};
+use rand_core::CryptoRng;
+
+use super::{Engine, Mode, SyncOutcome};
+use crate::contact::ContactId;
+use crate::error::ClientError;
+use crate::invitation::InvitationLink;
+use crate::message::{Message, MessageId, MessageState};
+use crate::route::SessionId;
+use crate::sync::conversation::{self};
+use crate::sync::errand::{Errand, ErrandId, InviteErrand, JoinErrand};
+use crate::sync::messages;
+use crate::sync::receiver::Receiver;
+use crate::sync::records::{self, Stage};
+use crate::sync::sender::Sender;
+use crate::sync::trouble::Trouble;
+use crate::vault::VaultError;
+
+impl Engine {
+    /// Begins to do everything that is due, once.
+    pub(crate) fn begin_sync(
+        &mut self,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), VaultError> {
+        if self.mode == Mode::Quiet {
+            self.mode = Mode::Sync;
+        }
+        self.begin_anew(now, rng)
+    }
+
+    /// Begins to watch every mailbox and to send what comes, until the engine ends.
+    pub(crate) fn begin_follow(
+        &mut self,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), VaultError> {
+        self.mode = Mode::Follow;
+        self.begin_anew(now, rng)
+    }
+
+    pub(super) fn begin_anew(
+        &mut self,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), VaultError> {
+        self.expire(now)?;
+        self.receivers.values_mut().for_each(Receiver::begin_anew);
+        self.senders.values_mut().for_each(Sender::begin_anew);
+        self.adopt_contacts()?;
+        for farewell in records::farewells(self.vault.database(), now.day())? {
+            let known = self.errands.values().any(|errand| errand.is_farewell(farewell.seq));
+            if !known {
+                let id = self.errand_id();
+                self.errands.insert(id, Errand::farewell(farewell, now));
+            }
+        }
+        self.turn(now, rng)
+    }
+
+    /// Gives every contact in the vault its two ends.
+    pub(super) fn adopt_contacts(&mut self) -> Result<(), VaultError> {
+        if self.mode == Mode::Quiet {
+            return Ok(());
+        }
+        for contact in records::contacts(self.vault.database())? {
+            if !self.receivers.contains_key(&contact.id)
+                && let Some(incoming) = records::incoming(self.vault.database(), contact.id)?
+            {
+                self.receivers.insert(contact.id, Receiver::new(&incoming));
+            }
+            if !self.senders.contains_key(&contact.id)
+                && let Some(outgoing) = records::outgoing(self.vault.database(), contact.id)?
+            {
+                self.senders.insert(contact.id, Sender::new(outgoing));
+            }
+        }
+        Ok(())
+    }
+
+    /// Secrets of invitations that nobody used in time go, and what is too old to matter.
+    pub(super) fn expire(&mut self, now: UnixMillis) -> Result<(), VaultError> {
+        let expired = records::expired_invitations(self.vault.database(), now)?;
+        self.vault.transaction(|tx| {
+            for id in &expired {
+                records::set_contact(tx, *id, "inviter", None::<Vec<u8>>)?;
+                records::set_contact(tx, *id, "link", None::<Vec<u8>>)?;
+            }
+            records::delete_expired_joins(tx, now)?;
+            messages::sweep(tx, now.day())
+        })
+    }
+
+    pub(super) fn errand_id(&mut self) -> ErrandId {
+        self.next_errand += 1;
+        ErrandId(self.next_errand)
+    }
+
+    /// Begins an errand; its outcome comes by [`Engine::poll_finished`].
+    pub(crate) fn begin_errand(
+        &mut self,
+        errand: Errand,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<ErrandId, VaultError> {
+        let id = self.errand_id();
+        self.errands.insert(id, errand);
+        self.turn(now, rng)?;
+        Ok(id)
+    }
+
+    /// Begins an invitation.
+    pub(crate) fn invite(
+        &mut self,
+        name: Option<String>,
+        hours: u32,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<ErrandId, ClientError> {
+        let database = self.vault.database();
+        records::check_name_is_free(database, name.as_deref(), None)?;
+        let relay = records::relays(database)?.into_iter().next().ok_or(ClientError::NoRelay)?;
+        let errand = InviteErrand::new(relay.address, name, hours, now, rng)?;
+        Ok(self.begin_errand(Errand::new(errand, now), now, rng)?)
+    }
+
+    /// Begins to join an invitation, or goes on with a join that was interrupted.
+    pub(crate) fn join(
+        &mut self,
+        link: &str,
+        name: Option<String>,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<ErrandId, ClientError> {
+        let link = InvitationLink::parse(link).map_err(|_| ClientError::InvitationMalformed)?;
+        let database = self.vault.database();
+        let errand = match records::contact_of_link(database, &link.hash())? {
+            Some((contact, Stage::Joining)) => {
+                records::check_name_is_free(database, name.as_deref(), Some(contact))?;
+                JoinErrand::resume(link, name, contact, database)?
+            }
+            Some(_) => return Err(ClientError::OwnInvitation),
+            None => {
+                if link.expires <= now.hour() {
+                    return Err(ClientError::InvitationExpired);
+                }
+                records::check_name_is_free(database, name.as_deref(), None)?;
+                let own = records::relays(database)?.into_iter().next();
+                let own = own.map_or_else(|| link.relay.clone(), |relay| relay.address);
+                JoinErrand::new(link, name, own, rng)
+            }
+        };
+        Ok(self.begin_errand(Errand::new(errand, now), now, rng)?)
+    }
+
+    /// Erases a contact; the mailbox is deleted at its relay when the network is next reached.
+    pub(crate) fn forget(
+        &mut self,
+        id: ContactId,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), VaultError> {
+        self.drop_contact(id, now, rng);
+        self.vault.transaction(|tx| {
+            if let Some(incoming) = records::incoming(tx, id)? {
+                // By then the relay has let the mailbox go by itself.
+                let until = UnixDay(now.day().0 + hearken_proto::limits::MAILBOX_IDLE_DAYS);
+                records::insert_farewell(tx, &incoming.relay, &incoming.receive_key, until)?;
+            }
+            records::delete_contact(tx, id)
+        })
+    }
+
+    /// Stores a text and its exact ciphertexts, and sends it when its turn comes.
+    pub(crate) fn send_text(
+        &mut self,
+        id: ContactId,
+        text: &str,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<MessageId, ClientError> {
+        let contact =
+            records::contact(self.vault.database(), id)?.ok_or(ClientError::UnknownContact)?;
+        if contact.blocked {
+            return Err(ClientError::Blocked);
+        }
+        let mut bytes = [0; 16];
+        rng.fill_bytes(&mut bytes);
+        let message = Message {
+            id: MessageId::from_bytes(bytes),
+            contact: id,
+            from_me: true,
+            kind: crate::message::MessageKind::Text,
+            text: text.to_owned(),
+            sent_at: now,
+            received_at: None,
+            state: MessageState::Queued,
+        };
+        self.vault.transaction(|tx| {
+            messages::insert(tx, &message, false, true)?;
+            conversation::seal_waiting(tx, id, rng)
+        })?;
+        self.turn(now, rng)?;
+        Ok(message.id)
+    }
+
+    /// Whether going on now would bring nothing: all is done, or waits for something to change.
+    pub(crate) fn is_settled(&self) -> Result<bool, VaultError> {
+        if !self.errands.is_empty() || !self.acknowledged.is_empty() {
+            return Ok(false);
+        }
+        let enough = |failure: Option<Trouble>, failures: u32| {
+            failure.is_some_and(|trouble| failures >= trouble.patience())
+        };
+        for receiver in self.receivers.values() {
+            if !receiver.is_drained() && !enough(receiver.failure(), receiver.failures()) {
+                return Ok(false);
+            }
+        }
+        for (id, sender) in &self.senders {
+            let nothing_to_do = sender.is_claimed()
+                && messages::outbox_len(self.vault.database(), *id)? == 0
+                && !sender.is_busy();
+            if !nothing_to_do && !enough(sender.failure(), sender.failures()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the sync came to so far. `expired`: the time for it is up.
+    pub(crate) fn sync_outcome(&self, expired: bool) -> Result<SyncOutcome, VaultError> {
+        let mut outcome =
+            SyncOutcome { left_over: expired && !self.is_settled()?, ..SyncOutcome::default() };
+        let mut unreachable = BTreeSet::new();
+        let mut note = |relay: Fingerprint, failure: Option<Trouble>| match failure {
+            Some(trouble) if trouble.is_unreachable() => {
+                unreachable.insert(relay);
+            }
+            Some(trouble) if outcome.trouble.is_none() => {
+                outcome.trouble = Some(trouble.into_error());
+            }
+            // Nothing was heard of it in all the time that there was.
+            None if expired && !self.reached.contains(&relay) => {
+                unreachable.insert(relay);
+            }
+            _ => {}
+        };
+        for receiver in self.receivers.values().filter(|receiver| !receiver.is_drained()) {
+            note(receiver.relay(), receiver.failure());
+        }
+        for (id, sender) in &self.senders {
+            let due = !sender.is_claimed() || messages::outbox_len(self.vault.database(), *id)? > 0;
+            if due {
+                note(sender.relay(), sender.failure());
+            }
+        }
+        outcome.unreachable = unreachable.into_iter().collect();
+        Ok(outcome)
+    }
+
+    /// Why a contact's outbox does not get on, where it does not.
+    pub(crate) fn sender_trouble(&self, id: ContactId) -> Option<Trouble> {
+        let sender = self.senders.get(&id)?;
+        if sender.is_full() { Some(Trouble::MailboxFull) } else { sender.failure() }
+    }
+
+    /// Ends what the engine does for a contact whose rows have gone or changed.
+    pub(crate) fn drop_contact(
+        &mut self,
+        id: ContactId,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) {
+        let sessions: Vec<SessionId> = self
+            .receivers
+            .remove(&id)
+            .iter()
+            .flat_map(|receiver| receiver.sessions().collect::<Vec<_>>())
+            .chain(self.senders.remove(&id).and_then(|sender| sender.session()))
+            .collect();
+        for session in sessions {
+            self.owners.remove(&session);
+            self.router.close(now, rng, session);
+        }
+    }
+}
