@@ -3,29 +3,30 @@
 //! One thread with a runtime of its own owns the home's lock, the vault, the engine and every link, so the caller's
 //! runtime is never blocked by the disk, and nothing of it outlives the [`Driver`]: dropping it ends the thread.
 
-use std::collections::HashMap;
+mod links;
+mod wait;
+
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use getrandom::SysRng;
-use hearken_proto::address::{HostPort, RelayAddress};
+use hearken_proto::address::HostPort;
 use hearken_proto::cell::Cell;
 use hearken_proto::ids::Fingerprint;
 use hearken_proto::time::UnixMillis;
 use rand_core::UnwrapErr;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::task::JoinSet;
 
-use crate::carrier::{self, CarrierEvent};
-use crate::client::{Options, SendOutcome};
-use crate::contact::ContactId;
+use self::links::{LinkEvent, Links};
+pub(crate) use self::wait::Wait;
+use self::wait::Waiting;
+use crate::client::Options;
 use crate::error::ClientError;
 use crate::event::Event;
-use crate::message::{MessageId, MessageState};
 use crate::relays::RouteChoice;
-use crate::route::{LinkFailure, LinkId, RouteAction};
-use crate::sync::{Engine, ErrandId, ErrandOutcome, MIGRATIONS, SyncOutcome, Trouble, messages};
+use crate::route::{LinkId, RouteAction};
+use crate::sync::{Engine, ErrandId, ErrandOutcome, MIGRATIONS};
 use crate::vault::{HomeLock, HomeWait, RecoveryPhrase, Vault, VaultError};
 
 /// Calls that wait for the thread.
@@ -34,10 +35,6 @@ const REQUESTS_MAX: usize = 64;
 const EVENTS_MAX: usize = 1_024;
 /// Cells of one link that are handled in one turn.
 const CELLS_A_TURN: usize = 64;
-/// Cells that wait for a link: what some 240 sessions may have due. A link that falls behind further is dialled anew.
-const LINK_QUEUE_CELLS: usize = 4_096;
-/// How long what was said last may take to go out when a client ends.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// How often a follower looks whether another process waits for the home.
 const GIVE_WAY_EVERY: Duration = Duration::from_millis(500);
 /// How long a follower keeps the home once it has it, so that two of them do not spend their time on handing it over.
@@ -58,47 +55,6 @@ fn now() -> UnixMillis {
 }
 
 type Request = Box<dyn FnOnce(&mut State) + Send>;
-
-/// Something that a caller waits for.
-pub(crate) struct Wait(Waiting);
-
-enum Waiting {
-    Errand {
-        id: ErrandId,
-        reply: oneshot::Sender<Result<ErrandOutcome, ClientError>>,
-    },
-    Sync {
-        limit: Duration,
-        deadline: Option<Instant>,
-        reply: oneshot::Sender<Result<SyncOutcome, ClientError>>,
-    },
-    Sent {
-        message: MessageId,
-        contact: ContactId,
-        patience: Duration,
-        deadline: Option<Instant>,
-        left: Option<u32>,
-        reply: oneshot::Sender<Result<SendOutcome, ClientError>>,
-    },
-}
-
-impl Wait {
-    pub(crate) fn sync(
-        limit: Duration,
-        reply: oneshot::Sender<Result<SyncOutcome, ClientError>>,
-    ) -> Self {
-        Self(Waiting::Sync { limit, deadline: None, reply })
-    }
-
-    pub(crate) fn sent(
-        message: MessageId,
-        contact: ContactId,
-        patience: Duration,
-        reply: oneshot::Sender<Result<SendOutcome, ClientError>>,
-    ) -> Self {
-        Self(Waiting::Sent { message, contact, patience, deadline: None, left: None, reply })
-    }
-}
 
 /// A handle to the thread.
 pub(crate) struct Driver {
@@ -144,12 +100,7 @@ impl Driver {
                 match begun {
                     Ok((runtime, engine)) => {
                         let (link_out, link_in) = mpsc::channel(CELLS_A_TURN);
-                        let links = Links {
-                            queues: HashMap::new(),
-                            tasks: JoinSet::new(),
-                            events: link_out,
-                            beside: None,
-                        };
+                        let links = Links::new(link_out);
                         let state = State {
                             home,
                             who: options.who,
@@ -233,8 +184,7 @@ impl Driver {
         relay: Fingerprint,
         place: HostPort,
     ) -> Result<(), ClientError> {
-        self.submit(Box::new(move |state: &mut State| state.links.beside = Some((relay, place))))
-            .await
+        self.submit(Box::new(move |state: &mut State| state.links.set_beside(relay, place))).await
     }
 
     /// From here on the thread follows.
@@ -268,77 +218,6 @@ impl Drop for Driver {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-/// What a link tells.
-enum LinkEvent {
-    Connected(LinkId),
-    Cell(LinkId, Cell),
-    Closed(LinkId, LinkFailure),
-}
-
-/// The links that are there or being dialled. Dropping this ends them.
-struct Links {
-    queues: HashMap<LinkId, mpsc::Sender<Cell>>,
-    tasks: JoinSet<()>,
-    events: mpsc::Sender<LinkEvent>,
-    /// A relay in this process, and where this process reaches it.
-    beside: Option<(Fingerprint, HostPort)>,
-}
-
-impl Links {
-    fn connect(&mut self, link: LinkId, address: RelayAddress) {
-        // Those that have ended are of no more use.
-        while self.tasks.try_join_next().is_some() {}
-        let (queue, outgoing) = mpsc::channel(LINK_QUEUE_CELLS);
-        let events = self.events.clone();
-        let address = self.reach(address);
-        self.queues.insert(link, queue);
-        self.tasks.spawn(async move {
-            carrier::carry(&address, outgoing, events, |event| match event {
-                CarrierEvent::Connected => LinkEvent::Connected(link),
-                CarrierEvent::Cell(cell) => LinkEvent::Cell(link, cell),
-                CarrierEvent::Ended(why) => LinkEvent::Closed(link, why),
-            })
-            .await;
-        });
-    }
-
-    /// A relay in this process is reached where it listens: its public name may not lead back here.
-    fn reach(&self, address: RelayAddress) -> RelayAddress {
-        match &self.beside {
-            Some((relay, place)) if *relay == address.fingerprint() => {
-                RelayAddress::new(*relay, vec![place.clone()]).unwrap_or(address)
-            }
-            _ => address,
-        }
-    }
-
-    fn transmit(&mut self, link: LinkId, cell: Cell) {
-        if self.queues.get(&link).is_some_and(|queue| queue.try_send(cell).is_err()) {
-            // It has ended, or is too far behind: it ends, and the engine hears of it.
-            self.queues.remove(&link);
-        }
-    }
-
-    fn disconnect(&mut self, link: LinkId) {
-        self.queues.remove(&link);
-    }
-
-    /// Ends every link once what was queued has gone out, or after two seconds.
-    async fn close(mut self, mut events: mpsc::Receiver<LinkEvent>) {
-        self.queues.clear();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        // What they still tell is of no more use, and must not hold them up.
-        let ignored = async { while events.recv().await.is_some() {} };
-        let ending = async {
-            tokio::select! {
-                () = ended => {}
-                () = ignored => {}
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, ending).await;
     }
 }
 
@@ -496,75 +375,6 @@ impl State {
         engine.into_iter().chain(waits).min().unwrap_or(Duration::from_secs(3_600))
     }
 
-    fn begin_wait(&mut self, mut wait: Waiting) {
-        let begun = Instant::now();
-        match &mut wait {
-            Waiting::Sync { limit, deadline, .. } => *deadline = Some(begun + *limit),
-            Waiting::Sent { patience, deadline, .. } => *deadline = Some(begun + *patience),
-            Waiting::Errand { .. } => {}
-        }
-        self.waits.push(wait);
-        let result = self.engine.begin_sync(now(), &mut system_rng());
-        self.take(result);
-    }
-
-    /// Answers those whose wait is over.
-    fn answer_waits(&mut self) {
-        for wait in core::mem::take(&mut self.waits) {
-            match self.answer_wait(wait) {
-                Ok(Some(wait)) => self.waits.push(wait),
-                Ok(None) => {}
-                Err(error) => self.take(Err(error)),
-            }
-        }
-    }
-
-    fn answer_wait(&mut self, wait: Waiting) -> Result<Option<Waiting>, VaultError> {
-        match wait {
-            Waiting::Errand { .. } => Ok(Some(wait)),
-            Waiting::Sync { limit, deadline, reply } => {
-                let expired = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-                if !expired && !self.engine.is_settled()? {
-                    return Ok(Some(Waiting::Sync { limit, deadline, reply }));
-                }
-                let _ = reply.send(Ok(self.engine.sync_outcome(expired)?));
-                Ok(None)
-            }
-            Waiting::Sent { message, contact, patience, mut deadline, left, reply } => {
-                let database = self.engine.vault().database();
-                let stored = messages::message(database, message)?;
-                if stored.is_none_or(|message| message.state != MessageState::Queued) {
-                    let _ = reply.send(Ok(SendOutcome::Sent));
-                    return Ok(None);
-                }
-                let now_left = messages::outbox_len(self.engine.vault().database(), contact)?;
-                if left.is_none_or(|left| now_left < left) {
-                    deadline = Some(Instant::now() + patience);
-                }
-                let trouble = self.engine.sender_trouble(contact);
-                let final_answer = match trouble {
-                    Some(Trouble::MailboxFull) => None,
-                    Some(trouble) if trouble.is_unreachable() || trouble.patience() > 1 => None,
-                    Some(trouble) => Some(Err(trouble.into_error())),
-                    None => None,
-                };
-                if let Some(answer) = final_answer {
-                    let _ = reply.send(answer);
-                    return Ok(None);
-                }
-                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    let full = trouble == Some(Trouble::MailboxFull);
-                    let outcome =
-                        if full { SendOutcome::MailboxFull } else { SendOutcome::Unreachable };
-                    let _ = reply.send(Ok(outcome));
-                    return Ok(None);
-                }
-                let left = Some(now_left);
-                Ok(Some(Waiting::Sent { message, contact, patience, deadline, left, reply }))
-            }
-        }
-    }
-
     /// Whether everything that is under way goes on after the home was given away. An errand does not.
     fn may_give_way(&self) -> bool {
         !self.waits.iter().any(|wait| matches!(wait, Waiting::Errand { .. }))
@@ -573,7 +383,7 @@ impl State {
     /// Lets another process have the home, and takes it back: the key stays in memory, everything else is read anew.
     async fn give_way(mut self, lock: HomeLock) -> Option<(Self, HomeLock)> {
         let _ = self.events.send(Event::GaveWay);
-        self.links.queues.clear();
+        self.links.hang_up();
         let suspended = self.engine.into_vault().suspend();
         drop(lock);
         tokio::time::sleep(GIVE_WAY_FOR).await;
