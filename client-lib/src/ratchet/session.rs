@@ -189,7 +189,6 @@ impl fmt::Debug for Opened {
             .field("passed_over", passed_over)
             .field("late", late)
             .field("initial", initial)
-            .field("initial", initial)
             .finish_non_exhaustive()
     }
 }
