@@ -95,7 +95,6 @@ struct State {
     queued: usize,
     tickets_due: usize,
     waiting: Vec<LinkId>,
-    store: StoreTotals,
 }
 
 impl Actor {
@@ -120,12 +119,16 @@ impl Actor {
             tokio::select! {
                 biased;
                 Some(request) = self.requests.recv() => {
-                    let totals = RunningTotals { core: self.core.totals(), store: state.store };
-                    // Whoever asked may have gone.
-                    let _ = request.send(totals);
+                    let (core, store) = (self.core.totals(), self.keep.store.clone());
+                    tasks.spawn_blocking(move || {
+                        let store = store.totals();
+                        // Whoever asked may have gone.
+                        let _ = request.send(RunningTotals { core, store });
+                        Done::DiskBytes(store)
+                    });
                 }
                 Some(done) = tasks.join_next() => {
-                    if let Ok(done) = done { self.note(done, &mut state) }
+                    if let Ok(done) = done { self.note(done) }
                 }
                 Some(_) = dials.join_next() => {}
                 changed = stop.changed(), if drain_until.is_none() => {
@@ -305,15 +308,12 @@ impl Actor {
         self.core.handle_outcomes(wall_clock(), [(ticket, Err(error))]);
     }
 
-    fn note(&mut self, done: Done, state: &mut State) {
+    fn note(&mut self, done: Done) {
         match done {
             Done::EpochKey { epoch, stored } => {
                 self.core.handle_epoch_key(wall_clock(), epoch, stored);
             }
-            Done::DiskBytes(totals) => {
-                state.store = totals;
-                self.core.handle_disk_bytes(totals.disk_bytes);
-            }
+            Done::DiskBytes(totals) => self.core.handle_disk_bytes(totals.disk_bytes),
             Done::Maintenance => {}
         }
     }

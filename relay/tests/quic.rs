@@ -11,9 +11,10 @@ use hearken_proto::address::RelayAddress;
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::ids::Fingerprint;
 use hearken_proto::info::request;
-use hearken_proto::limits::{CELL_LEN, OPENS_PER_LINK_BURST};
+use hearken_proto::limits::{BLOB_LEN, CELL_LEN, OPENS_PER_LINK_BURST};
+use hearken_proto::payload::Blob;
 use hearken_proto::tls;
-use hearken_proto::wire::{Ping, Role, command, reply};
+use hearken_proto::wire::{Ping, Reason, Role, command, reply};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ConnectionError, Endpoint, TransportConfig, VarInt};
 use rand_core::Rng;
@@ -273,6 +274,53 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_a_refusal_and_nothing_acknowledged_is_lost() {
+    let (_temporary, data) = folder();
+    // A file-size limit is a disk that is full for the journal; 2 MiB is soon reached. The store's files are made before
+    // there is one.
+    Serving::start(&data, &[]).terminate();
+    let serving = Serving::start_limited(&data, 2 * 1_024);
+    let address = serving.address();
+    let keys = MailboxKeys::new();
+    let mut link = Link::to(&address).await;
+    let mut reader = link.open(address.fingerprint()).await;
+    link.create(&mut reader, &keys).await;
+    let mut writer = link.open(address.fingerprint()).await;
+    link.claim(&mut writer, &keys).await;
+    let mut auth = writer.prove(Role::Send, &keys.sender);
+    let mut acknowledged = 0;
+    let refused = loop {
+        match link.put(&mut writer, auth.take(), &numbered(acknowledged)).await {
+            reply::Reply::Done(_) => acknowledged += 1,
+            other => break other,
+        }
+    };
+    let reply::Reply::Refused(refused) = refused else { panic!("{refused:?}") };
+    assert_eq!(refused.reason(), Reason::NoRoom, "after {acknowledged}");
+    assert!(acknowledged > 0);
+    // It lives, and says so.
+    ping(&mut link, &mut reader).await;
+    assert_eq!(serving.terminate().0.code(), Some(0));
+
+    let serving = Serving::start(&data, &["--set", "limits.mailbox_blobs_max=65536"]);
+    let address = serving.address();
+    let mut link = Link::to(&address).await;
+    let mut session = link.open(address.fingerprint()).await;
+    let mut auth = session.prove(Role::Receive, &keys.reader);
+    let (mut after, mut found) = (0, 0);
+    loop {
+        let blobs = link.get(&mut session, auth.take(), after).await;
+        let Some((last, _)) = blobs.last() else { break };
+        after = *last;
+        for (_, blob) in &blobs {
+            assert_eq!(*blob, numbered(found));
+            found += 1;
+        }
+    }
+    assert_eq!(found, acknowledged);
+}
+
+#[tokio::test]
 async fn a_client_learns_at_once_that_the_relay_was_restarted() {
     let (_temporary, data) = folder();
     let serving = Serving::start(&data, &[]);
@@ -365,6 +413,13 @@ impl quinn::TokenStore for Kept {
     fn take(&self, _: &str) -> Option<bytes::Bytes> {
         None
     }
+}
+
+/// A blob that no other of a test is equal to.
+fn numbered(number: u32) -> Blob {
+    let mut bytes = Box::new([0; BLOB_LEN]);
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Blob::new(bytes)
 }
 
 async fn ping(link: &mut Link, session: &mut support::client::Session) {

@@ -3,7 +3,7 @@
 //! A name may resolve to this machine or to a private network; each resolved address is judged, not the name, and the
 //! address that was judged is the one that is dialled.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use quinn::{
     ClientConfig, Connection, ConnectionError, Endpoint, NoneTokenStore, RecvStream, SendStream,
     TransportConfig,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::link::{self, Event, queues};
 use super::quic::{CarrierError, Gate, KEEP_ALIVE, bind, endpoint, transport};
@@ -26,6 +26,8 @@ use crate::core::{DialError, DialId};
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
+/// Names that are being resolved: each holds a thread, for as long as the system's resolver takes.
+const RESOLVING_MAX: usize = 32;
 
 /// Dials from sockets of its own. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -33,6 +35,7 @@ pub struct Dialler {
     v4: Option<Endpoint>,
     v6: Option<Endpoint>,
     transport: Arc<TransportConfig>,
+    resolving: Arc<Semaphore>,
     gate: Arc<Gate>,
     events: mpsc::Sender<Event>,
 }
@@ -55,7 +58,8 @@ impl Dialler {
             (v4, _) => v4.ok(),
         };
         let transport = Arc::new(transport(0, Some(KEEP_ALIVE)));
-        Ok(Self { v4, v6, transport, gate, events })
+        let resolving = Arc::new(Semaphore::new(RESOLVING_MAX));
+        Ok(Self { v4, v6, transport, resolving, gate, events })
     }
 
     /// Dials, tells the result, and carries the link to its end.
@@ -88,7 +92,7 @@ impl Dialler {
         hop: &NextHop,
         allow_private: bool,
     ) -> Result<(Connection, (SendStream, RecvStream)), DialError> {
-        let resolved = resolve(hop).await?;
+        let resolved = self.resolve(hop).await?;
         let addresses: Vec<_> = resolved
             .into_iter()
             .filter(|address| allow_private || !is_private(address.ip()))
@@ -98,7 +102,8 @@ impl Dialler {
             return Err(DialError::Private);
         }
         let config = self.config(hop.fingerprint).ok_or(DialError::Unreachable)?;
-        let each = Duration::from_secs(DIAL_SECONDS_MAX) / u32::try_from(addresses.len()).unwrap_or(1);
+        let each =
+            Duration::from_secs(DIAL_SECONDS_MAX) / u32::try_from(addresses.len()).unwrap_or(1);
         let mut failure = DialError::Unreachable;
         for address in addresses {
             let attempt = self.connect(config.clone(), address);
@@ -127,6 +132,26 @@ impl Dialler {
         Ok((connection, stream))
     }
 
+    async fn resolve(&self, hop: &NextHop) -> Result<Vec<SocketAddr>, DialError> {
+        let port = hop.host_port.port();
+        let name = match hop.host_port.host() {
+            Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port)]),
+            Host::Name(name) => name.clone(),
+        };
+        // The permit stays with the thread that asks: a dial that gives up does not stop the system's resolver.
+        let permit = self.resolving.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| DialError::Unreachable)?;
+        let resolved = tokio::task::spawn_blocking(move || {
+            let addresses = (name.as_str(), port).to_socket_addrs();
+            drop(permit);
+            addresses.map(Iterator::collect::<Vec<_>>)
+        });
+        match resolved.await {
+            Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+            _ => Err(DialError::Unreachable),
+        }
+    }
+
     fn config(&self, fingerprint: Fingerprint) -> Option<ClientConfig> {
         let tls = QuicClientConfig::try_from(tls::client_config(fingerprint).ok()?).ok()?;
         let mut config = ClientConfig::new(Arc::new(tls));
@@ -148,19 +173,5 @@ fn failure(error: &ConnectionError) -> DialError {
             DialError::OtherKey
         }
         _ => DialError::Unreachable,
-    }
-}
-
-async fn resolve(hop: &NextHop) -> Result<Vec<SocketAddr>, DialError> {
-    let port = hop.host_port.port();
-    match hop.host_port.host() {
-        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
-        Host::Name(name) => {
-            let addresses = tokio::net::lookup_host((name.as_str(), port))
-                .await
-                .map_err(|_| DialError::Unreachable)?
-                .collect::<Vec<_>>();
-            if addresses.is_empty() { Err(DialError::Unreachable) } else { Ok(addresses) }
-        }
     }
 }

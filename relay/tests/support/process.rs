@@ -48,17 +48,29 @@ impl Serving {
 
     /// The same, with variables in its environment.
     pub fn start_with(data: &Path, more: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["serve", "--json", "--set", "pow_bits=1", "--data"])
-            .arg(data)
-            .args(if more.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
-            .args(more)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--json", "--set", "pow_bits=1", "--data"]).arg(data);
+        if !more.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        Self::ready(command.args(more).envs(environment.iter().copied()))
+    }
+
+    /// Starts one that may write no file longer than so many KiB, and whose mailboxes hold more than that.
+    pub fn start_limited(data: &Path, kibibytes: u32) -> Self {
+        let mut command = Command::new("bash");
+        command
+            .arg("-c")
+            .arg(format!("ulimit -f {kibibytes}; exec \"$@\""))
+            .args(["bash", PROGRAM, "serve", "--json", "--set", "pow_bits=1"])
+            .args(["--set", "limits.mailbox_blobs_max=65536", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data);
+        Self::ready(&mut command)
+    }
+
+    fn ready(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
