@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chaos;
+pub mod load;
 pub mod programs;
 pub mod texts;
 pub mod vectors;

@@ -1,0 +1,22 @@
+//! A client that does nothing but load a relay: links, sessions, `Put`s of fresh blobs, watches.
+//!
+//! It speaks the protocol as any client does (TLS pinned to the fingerprint, `RelayInfo` verified, routes sealed, keys
+//! proven, work done) and through nothing but `hearken-proto` and quinn, so that what it measures is the relay and the
+//! wire. Guarantees: it counts only what the relay acknowledged, keeps what was refused and puts it again in order, and
+//! checks that every blob comes back once and in order.
+//!
+//! Deliberately not here: end-to-end encryption, a vault, patience. A link that is lost is not dialled again.
+
+mod error;
+mod idle;
+mod latency;
+mod link;
+mod puts;
+mod session;
+
+pub use error::LoadError;
+pub use idle::{Idle, IdleReport, idle};
+pub use latency::Latencies;
+pub use link::{Dialler, Link};
+pub use puts::{IN_FLIGHT_MAX, Puts, PutsReport, puts};
+pub use session::Path;
