@@ -27,7 +27,8 @@ impl Chaos {
         let stop = Arc::new(AtomicBool::new(false));
         let kills = Arc::new(AtomicU32::new(0));
         let thread = std::thread::spawn({
-            let (relays, stop, kills) = (Arc::clone(&relays), Arc::clone(&stop), Arc::clone(&kills));
+            let (relays, stop, kills) =
+                (Arc::clone(&relays), Arc::clone(&stop), Arc::clone(&kills));
             move || {
                 let mut rng = ChaCha20Rng::seed_from_u64(seed);
                 while !stop.load(Ordering::Relaxed) {

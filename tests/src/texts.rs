@@ -41,7 +41,8 @@ pub fn own() -> Vec<String> {
 pub fn published(step: usize) -> Result<Option<Vec<String>>> {
     let Some(folder) = vectors::folder("i18n-udhr and blns") else { return Ok(None) };
     let mut texts = Vec::new();
-    let mut files: Vec<_> = std::fs::read_dir(folder.join("i18n-udhr"))?.collect::<Result<_, _>>()?;
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder.join("i18n-udhr"))?.collect::<Result<_, _>>()?;
     files.sort_by_key(std::fs::DirEntry::file_name);
     for file in files {
         texts.push(std::fs::read_to_string(file.path())?);

@@ -20,8 +20,8 @@ use quinn::{
 
 use super::LoadError;
 
-/// How long a dial may take, at one address. Longer than a client's patience: thousands dial at once.
-const DIAL: Duration = Duration::from_secs(30);
+/// How long a dial may take, at one address.
+const DIAL: Duration = Duration::from_secs(10);
 /// Bytes that may be on their way: 64 cells, as clients have it.
 const WINDOW: u32 = 64 * CELL_LEN as u32;
 /// The most that one read takes.

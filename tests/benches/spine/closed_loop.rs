@@ -1,0 +1,63 @@
+//! Writers that each wait for one write before they ask for the next, without a thread a writer.
+
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use hearken_tests::load::Latencies;
+
+/// What one part of a round came to.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    /// Writes, cells or `Put`s a second.
+    pub(crate) per_second: f64,
+    /// Milliseconds from asking to answer.
+    pub(crate) p50_ms: f64,
+    /// The same, which one in a hundred exceeds.
+    pub(crate) p99_ms: f64,
+    /// Writes that shared a sync, on average; 0 where there is no sync.
+    pub(crate) batch: f64,
+}
+
+impl Measured {
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn new(mut latencies: Latencies, time: Duration, syncs: u64) -> Self {
+        let count = latencies.count() as f64;
+        Self {
+            per_second: count / time.as_secs_f64().max(f64::MIN_POSITIVE),
+            p50_ms: latencies.quantile_ms(0.5),
+            p99_ms: latencies.quantile_ms(0.99),
+            batch: if syncs == 0 { 0.0 } else { count / syncs as f64 },
+        }
+    }
+}
+
+/// Keeps one write of each writer in flight for `time`. `submit` asks for a writer's next; `done` tells whose was done.
+pub(crate) fn run(
+    writers: usize,
+    time: Duration,
+    mut submit: impl FnMut(usize) -> Result<()>,
+    done: &Receiver<usize>,
+) -> Result<(Latencies, Duration)> {
+    let begin = Instant::now();
+    let mut asked = vec![begin; writers];
+    let mut latencies = Latencies::default();
+    let mut due = 0;
+    for writer in 0..writers {
+        submit(writer)?;
+        due += 1;
+    }
+    while due > 0 {
+        let writer = done.recv()?;
+        let now = Instant::now();
+        latencies.note(now - asked[writer]);
+        due -= 1;
+        if now - begin < time {
+            asked[writer] = now;
+            submit(writer)?;
+            due += 1;
+        }
+    }
+    ensure!(latencies.count() > writers, "nothing was done twice");
+    Ok((latencies, begin.elapsed()))
+}

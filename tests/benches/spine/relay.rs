@@ -1,0 +1,52 @@
+//! The whole: sealed `Put`s into a relay that serves in this process, each acknowledged when it is durable.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use hearken_relay::config::{Config, Listen};
+use hearken_relay::folder::Folder;
+use hearken_relay::server;
+use hearken_tests::load::{self, Puts};
+use tokio::runtime::Runtime;
+
+use crate::Plan;
+use crate::closed_loop::Measured;
+
+/// Sockets of the clients, for echo and relay alike.
+pub(crate) const SOCKETS: usize = 4;
+
+/// With `reads` every blob is read and acknowledged as well, so a `Put` costs a push and an eighth of an `Ack` more.
+pub(crate) fn measure(folder: &Path, plan: Plan, reads: bool) -> Result<Measured> {
+    let folder = Folder::new(folder.join(if reads { "relay" } else { "relay-unread" }));
+    let listen = vec![Listen::parse("127.0.0.1:0").context("an address to serve on")?];
+    folder.init(None, &listen)?;
+    let mut config = Config { listen, pow_bits: 1, ..Config::default() };
+    if !reads {
+        config.mailbox_blobs_max = u32::MAX;
+    }
+    let (ours, theirs) = (runtime()?, runtime()?);
+    let relay = theirs.block_on(server::start(&folder, config))?;
+    let load = Puts {
+        path: load::Path { relay: relay.address().clone(), entry: None },
+        clients: plan.clients,
+        in_flight: plan.in_flight,
+        time: plan.time,
+        reads,
+        sockets: SOCKETS,
+    };
+    let report = ours.block_on(load::puts(&load))?;
+    theirs.block_on(relay.stop())?;
+    ours.shutdown_background();
+    theirs.shutdown_background();
+    if let Some(error) = report.failed {
+        return Err(error.into());
+    }
+    ensure!(report.refused == 0, "the relay refused what it has room for");
+    ensure!(report.acked > plan.writers() as u64, "nothing was acknowledged twice");
+    Ok(Measured::new(report.latencies, report.time, 0))
+}
+
+/// Threads of one side.
+pub(crate) fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
