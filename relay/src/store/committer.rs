@@ -117,3 +117,109 @@ fn run<T, C, Clock, Rng, Deliver>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::sync::mpsc::{Receiver, channel};
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::store::{MemoryStore, Space, Transaction};
+
+    /// Counts, in a row, how many came before; waits first where it holds a gate.
+    struct Count(Option<Receiver<()>>);
+
+    impl Command for Count {
+        type Outcome = u64;
+        type Context = ();
+
+        fn apply(
+            self,
+            tx: &mut Transaction<'_>,
+            _context: &mut (),
+            _now: UnixMillis,
+            _rng: &mut dyn CryptoRng,
+        ) -> Result<u64, StoreError> {
+            if let Some(gate) = self.0 {
+                gate.recv().unwrap();
+            }
+            let before = tx.read(Space::Rows, b"count")?;
+            let before = before.map_or(0, |count| u64::from_be_bytes(count.try_into().unwrap()));
+            tx.put(Space::Rows, b"count", (before + 1).to_be_bytes().to_vec());
+            Ok(before)
+        }
+    }
+
+    fn committer(
+        store: &MemoryStore,
+        deliver: impl FnMut(u64, Result<u64, StoreError>) + Send + 'static,
+    ) -> Committer<u64, Count> {
+        Committer::spawn(CommitterParts {
+            store: Arc::new(store.clone()),
+            context: (),
+            clock: || UnixMillis(0),
+            rng: ChaCha20Rng::seed_from_u64(1),
+            deliver,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn outcomes_come_in_order_and_after_their_commit() {
+        let store = MemoryStore::new();
+        let (outcomes, delivered) = channel();
+        let at_delivery = store.clone();
+        let committer = committer(&store, move |ticket, outcome| {
+            let committed = at_delivery.read(Space::Rows, b"count").unwrap().unwrap();
+            let committed = u64::from_be_bytes(committed.try_into().unwrap());
+            assert!(committed > ticket, "delivered before it was committed");
+            outcomes.send((ticket, outcome.unwrap())).unwrap();
+        });
+        (0..3_000).for_each(|ticket| committer.submit(ticket, Count(None)).unwrap());
+        drop(committer);
+        let delivered: Vec<_> = delivered.iter().collect();
+        assert_eq!(delivered, (0..3_000).map(|ticket| (ticket, ticket)).collect::<Vec<_>>());
+        assert!(store.totals().commits < 3_000, "commands that wait share a commit");
+    }
+
+    #[test]
+    fn a_full_queue_is_refused_and_what_was_accepted_is_done_at_the_end() {
+        let store = MemoryStore::new();
+        let (outcomes, delivered) = channel();
+        let committer = committer(&store, move |ticket, outcome| {
+            outcomes.send((ticket, outcome)).unwrap();
+        });
+        let (open_gate, gate) = channel();
+        committer.submit(0, Count(Some(gate))).unwrap();
+        let mut accepted = 1;
+        let refusal = loop {
+            match committer.submit(accepted, Count(None)) {
+                Ok(()) => accepted += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refusal, StoreError::Busy);
+        assert!(accepted <= (WRITE_QUEUE_MAX + BATCH_MAX) as u64);
+        open_gate.send(()).unwrap();
+        drop(committer);
+        assert_eq!(delivered.iter().count() as u64, accepted);
+    }
+
+    #[test]
+    fn a_failed_commit_is_delivered_to_each_of_its_commands_and_the_next_batch_works() {
+        let store = MemoryStore::new();
+        let (outcomes, delivered) = channel();
+        let committer = committer(&store, move |ticket, outcome| {
+            outcomes.send((ticket, outcome)).unwrap();
+        });
+        store.fail_commits(1, StoreError::Full);
+        committer.submit(0, Count(None)).unwrap();
+        assert_eq!(delivered.recv().unwrap(), (0, Err(StoreError::Full)));
+        committer.submit(1, Count(None)).unwrap();
+        assert_eq!(delivered.recv().unwrap(), (1, Ok(0)));
+    }
+}

@@ -92,3 +92,42 @@ impl<T: Send + 'static, Q: Query> Drop for Reader<T, Q> {
 fn next<I>(waiting: &Mutex<Receiver<I>>) -> Option<I> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::store::{Batch, MemoryStore, Space};
+
+    struct Lookup(u8);
+
+    impl Query for Lookup {
+        type Outcome = Option<Vec<u8>>;
+        type Context = ();
+
+        fn run(self, store: &dyn Store, _context: &mut ()) -> Result<Self::Outcome, StoreError> {
+            store.read(Space::Rows, &[self.0])
+        }
+    }
+
+    #[test]
+    fn each_accepted_query_is_answered_once_even_when_the_reader_is_dropped() {
+        let store = MemoryStore::new();
+        let mut batch = Batch::default();
+        (0..100_u8).for_each(|key| batch.put(Space::Rows, vec![key], vec![key]));
+        store.commit(batch).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let (outcomes, delivered) = channel();
+        let deliver = move |ticket: u8, outcome| outcomes.send((ticket, outcome)).unwrap();
+        let reader = Reader::spawn(3, &store, &(), &deliver).unwrap();
+        (0..101).for_each(|key| reader.submit(key, Lookup(key)).unwrap());
+        drop((reader, deliver));
+        let mut answers: Vec<_> = delivered.iter().collect();
+        answers.sort_by_key(|(ticket, _)| *ticket);
+        let wanted = (0..101).map(|key| (key, Ok((key < 100).then(|| vec![key]))));
+        assert_eq!(answers, wanted.collect::<Vec<_>>());
+    }
+}

@@ -20,11 +20,11 @@ use super::journal::{COMMIT_KEY, CommitRecord};
 use crate::store::{Batch, Row, Space, StoreError};
 
 /// Blocks of tables kept in memory. The system's own page cache does the rest.
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 /// One keyspace's memtable is moved to disk beyond this.
 const MEMTABLE_BYTES: u64 = 8 << 20;
 /// All active memtables together: beyond it the largest is moved to disk, however many days are live.
-const MEMTABLES_BYTES: u64 = 32 << 20;
+const MEMTABLES_BYTES: u64 = 16 << 20;
 /// Journals that are kept before keyspaces that pin the oldest are moved to disk. The library's least.
 const JOURNALS_BYTES: u64 = 64 << 20;
 /// One for memtables, one for compaction.
@@ -33,7 +33,7 @@ const WORKERS: usize = 2;
 const FILES_MAX: usize = 256;
 /// The library sleeps without end at 4 sealed memtables, even when the threads that would flush them are dead; so a
 /// commit waits before it comes to that, where it can see the death.
-const SEALED_MAX: usize = 2;
+const SEALED_MAX: usize = 3;
 /// As [`SEALED_MAX`], of the 30 runs at level 0 at which the library stops.
 const RUNS_MAX: usize = 20;
 

@@ -35,8 +35,10 @@ use self::folder::{CleanStop, DataFolder, RESTORE};
 use super::{Batch, KEY_LEN_MAX, Row, Space, Store, StoreError, StoreTotals, VALUE_LEN_MAX};
 
 /// Free disk space below which new blobs are refused, so that what frees space (acknowledgements, expiry) and what the
-/// engine moves in the background (32 MiB of memtables, tables of 64 MiB being merged) still have room.
+/// engine moves in the background (some 40 MiB of memtables, tables of 64 MiB being merged) still have room.
 const RESERVE_BYTES: u64 = 256 << 20;
+/// What the engine's threads write at once at the least: a memtable, and lists of tables.
+const BACKGROUND_BYTES: u64 = 16 << 20;
 /// The least time between two attempts to open the engine anew.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the library's threads may take to let go of the journal.
@@ -205,7 +207,8 @@ impl FjallStore {
 
     /// The cause of a background failure, as far as it can be told afterwards.
     fn background_failure(&self) -> StoreError {
-        if self.has_room() { StoreError::Unavailable } else { StoreError::Full }
+        let room = self.has_free(self.config.reserve_bytes.max(BACKGROUND_BYTES));
+        if room { StoreError::Unavailable } else { StoreError::Full }
     }
 }
 
@@ -256,6 +259,7 @@ impl Store for FjallStore {
             self.reopen(&mut writer).inspect_err(|_| {
                 tracing::error!("the store could not be opened again after a failure");
             })?;
+            tracing::error!("the store failed in the background and was opened anew");
             failure = self.try_commit(&batch, number);
         }
         match failure {

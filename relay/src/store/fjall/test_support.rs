@@ -1,9 +1,9 @@
 //! A store in a temporary folder, and copies of folders: what tests of the engine on disk share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use tempfile::TempDir;
 
@@ -48,23 +48,46 @@ impl Fixture for FjallFixture {
     }
 }
 
-/// Copies a folder as it lies on disk. Files that vanish meanwhile were being replaced.
+/// Copies a folder as it lies on disk at one moment: again, if the engine's threads changed it meanwhile.
 pub(super) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
-        if path.is_dir() {
-            copy_folder(&path, &to.join(name));
-        } else {
-            copy_file(&path, &to.join(name));
+    loop {
+        let before = listing(from);
+        if try_copy(from, to).is_ok() && before.is_ok() && listing(from).ok() == before.ok() {
+            return;
         }
+        let _ = fs::remove_dir_all(to);
     }
 }
 
+/// Paths, lengths and times of last change.
+fn listing(folder: &Path) -> io::Result<Vec<(PathBuf, u64, SystemTime)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        found.push((entry.path(), meta.len(), meta.modified()?));
+        if meta.is_dir() {
+            found.extend(listing(&entry.path())?);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn try_copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() { try_copy(&path, &copy)? } else { copy_file(&path, &copy)? }
+    }
+    Ok(())
+}
+
 /// Leaves the zeros out at the end of a journal made larger than it is filled, which a disk would not hold either.
-fn copy_file(from: &Path, to: &Path) {
-    let content = fs::read(from).unwrap();
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let content = fs::read(from)?;
     let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    fs::write(to, &content[..used]).unwrap();
-    fs::OpenOptions::new().write(true).open(to).unwrap().set_len(content.len() as u64).unwrap();
+    fs::write(to, &content[..used])?;
+    fs::OpenOptions::new().write(true).open(to)?.set_len(content.len() as u64)
 }

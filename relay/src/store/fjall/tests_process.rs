@@ -15,6 +15,8 @@ use super::*;
 use crate::store::position_key;
 
 const CHILD_FOLDER: &str = "HEARKEN_TEST_STORE_FOLDER";
+/// Set: the child acknowledges before it commits, which the test of kills must notice.
+const CHILD_FAULT: &str = "HEARKEN_TEST_STORE_FAULT";
 const CHILD_TEST: &str = "store::fjall::tests_process::child";
 const BLOBS_PER_COMMIT: u64 = 32;
 const BLOB_LEN: usize = 2_440;
@@ -70,7 +72,11 @@ fn child() {
     let mut out = std::io::stdout();
     let begin = store.read(Space::Rows, b"count").unwrap();
     let begin = begin.map_or(0, |count| u64::from_be_bytes(count.try_into().unwrap()));
+    let planted_fault = std::env::var_os(CHILD_FAULT).is_some();
     for number in begin.. {
+        if planted_fault {
+            writeln!(out, "acknowledged {}", number + 1).unwrap();
+        }
         match store.commit(batch(number)) {
             Ok(()) => writeln!(out, "acknowledged {}", number + 1).unwrap(),
             Err(error) => {
@@ -102,31 +108,76 @@ fn lines(child: &mut Child, word: &'static str) -> impl Iterator<Item = String> 
         .filter_map(move |line| line.split_once(word).map(|(_, rest)| rest.trim().to_owned()))
 }
 
+/// Kills a child somewhere in its first 150 commits. Answers how many commits it had acknowledged, and how many are
+/// there.
+fn kill_under_load(folder: &Path, rng: &mut ChaCha20Rng, command: &mut Command) -> (u64, u64) {
+    let mut child = command.spawn().unwrap();
+    let mut acknowledged = lines(&mut child, "acknowledged");
+    let before_kill = usize::try_from(1 + rng.next_u64() % 150).unwrap();
+    let seen = acknowledged.by_ref().take(before_kill).last();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What it printed before it died was acknowledged too.
+    let last = acknowledged.last().or(seen).expect("a commit").parse().unwrap();
+    (last, commits_in(&open(folder)))
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_to_kills_under_load() {
-    let folder = tempfile::tempdir().unwrap();
+    let mut folder = tempfile::tempdir().unwrap();
     let mut rng = ChaCha20Rng::seed_from_u64(11);
     let kills = if std::env::var_os("HEARKEN_LONG").is_some() { 200 } else { 6 };
     for _ in 0..kills {
-        let mut child = child_command(folder.path()).spawn().unwrap();
-        let mut acknowledged = lines(&mut child, "acknowledged");
-        let before_kill = usize::try_from(1 + rng.next_u64() % 150).unwrap();
-        let seen = acknowledged.by_ref().take(before_kill).last();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        // What it printed before it died was acknowledged too.
-        let last = acknowledged.last().or(seen).expect("a commit").parse::<u64>().unwrap();
-        let store = open(folder.path());
-        let there = commits_in(&store);
-        assert!(there >= last, "{last} commits were acknowledged, {there} are there");
-        assert!(there <= last + 1, "at most the one under way may be there too");
-        if there > 4_000 {
-            // Keeps a long run's checks short.
-            drop(store);
-            fs::remove_dir_all(folder.path().join("engine")).unwrap();
-            fs::remove_file(folder.path().join("store-format")).unwrap();
+        let mut command = child_command(folder.path());
+        let (acknowledged, there) = kill_under_load(folder.path(), &mut rng, &mut command);
+        assert!(there >= acknowledged, "{acknowledged} acknowledged, {there} are there");
+        assert!(there <= acknowledged + 1, "at most the one under way may be there too");
+        if there > 2_000 {
+            // Keeps the checks of a long run short.
+            folder = tempfile::tempdir().unwrap();
         }
     }
+}
+
+#[test]
+fn an_acknowledgement_before_the_commit_is_noticed() {
+    let mut rng = ChaCha20Rng::seed_from_u64(12);
+    let noticed = (0..40).any(|_| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = child_command(folder.path());
+        command.env(CHILD_FAULT, "1");
+        let (acknowledged, there) = kill_under_load(folder.path(), &mut rng, &mut command);
+        there < acknowledged
+    });
+    assert!(noticed, "the planted fault went unnoticed, so the test of kills shows nothing");
+}
+
+#[test]
+fn a_failure_in_the_background_is_survived_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    (0..4).for_each(|number| store.commit(batch(number)).unwrap());
+    // The engine's threads cannot write tables where there is no folder for them.
+    let keyspaces = folder.path().join("engine/keyspaces");
+    let rename_all = |from: &str, to: &str| {
+        for keyspace in fs::read_dir(&keyspaces).unwrap() {
+            let keyspace = keyspace.unwrap().path();
+            if keyspace.join(from).exists() {
+                fs::rename(keyspace.join(from), keyspace.join(to)).unwrap();
+            }
+        }
+    };
+    rename_all("tables", "away");
+    store.flush_day(DAYS[0]).unwrap();
+    while store.with_engine(|engine| Ok(engine.settled().is_some())).unwrap() {
+        std::thread::yield_now();
+    }
+    assert_eq!(commits_in(&store), 4, "reads go on");
+    rename_all("away", "tables");
+    store.commit(batch(4)).unwrap();
+    assert_eq!(commits_in(&store), 5);
+    drop(store);
+    assert_eq!(commits_in(&open(folder.path())), 5);
 }
 
 #[test]
@@ -201,8 +252,12 @@ fn a_full_disk_refuses_keeps_what_was_acknowledged_and_works_again_with_room() {
     };
     assert_eq!(refusal, StoreError::Full);
     assert!(acknowledged > 20, "{acknowledged} commits before the disk was full");
-    for _ in 0..3 {
-        assert_eq!(store.commit(batch(acknowledged)), Err(StoreError::Full));
+    for _ in 0..5 {
+        // Opening anew may have freed a journal, so that a small commit fits again.
+        match store.commit(batch(acknowledged)) {
+            Ok(()) => acknowledged += 1,
+            Err(error) => assert_eq!(error, StoreError::Full),
+        }
         assert_eq!(commits_in(&store), acknowledged);
     }
     drop(store);
