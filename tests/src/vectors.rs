@@ -1,6 +1,6 @@
 //! Where the test data is that cannot be committed: the folder that `HEARKEN_VECTORS` names.
 //!
-//! A test that wants it asks [`file`] and, where there is none, runs what is committed; that it was skipped is printed
+//! A test that wants it asks [`file()`] and, where there is none, runs what is committed; that it was skipped is printed
 //! past the test harness, so that a run without the folder never looks like a run with it.
 
 use std::fs;

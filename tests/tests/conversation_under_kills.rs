@@ -1,6 +1,6 @@
 //! Two people, real programs, relays and clients killed at random moments: what was reported `sent` arrives exactly
 //! once, in order, byte for byte.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::HashSet;
 use std::time::Duration;

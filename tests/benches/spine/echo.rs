@@ -70,7 +70,7 @@ async fn load(plan: Plan, address: &RelayAddress) -> Result<Measured> {
         latencies.append(of_one.context("a client ended badly")??);
     }
     let time = begin.elapsed();
-    ensure!(latencies.count() > plan.writers(), "nothing came back");
+    ensure!(latencies.count() > 0, "nothing came back");
     Ok(Measured::new(latencies, time, 0))
 }
 

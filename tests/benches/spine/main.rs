@@ -42,7 +42,7 @@ impl Plan {
     /// The plan that the arguments ask for; those that cargo adds are ignored.
     fn read() -> Result<Self> {
         let mut plan = if std::env::var_os("HEARKEN_BENCH_SMOKE").is_some_and(|is| is == "1") {
-            Self { clients: 4, in_flight: 2, time: Duration::from_millis(100), rounds: 1 }
+            Self { clients: 4, in_flight: 2, time: Duration::from_millis(300), rounds: 1 }
         } else {
             Self { clients: 64, in_flight: 4, time: Duration::from_secs(4), rounds: 5 }
         };
