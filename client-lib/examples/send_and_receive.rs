@@ -4,6 +4,8 @@
 //!
 //! The vault is one that `hearken init` made; the contact has joined or been joined.
 
+#![allow(clippy::print_stdout)] // A program that talks to a person.
+
 use std::error::Error;
 use std::path::Path;
 use std::time::Duration;

@@ -10,6 +10,6 @@ pub mod config;
 pub mod core;
 pub mod folder;
 pub mod randomness;
-pub mod simulation;
 pub mod server;
+pub mod simulation;
 pub mod store;

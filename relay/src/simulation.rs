@@ -71,12 +71,7 @@ impl InlineRelay {
 
     /// The same relay on another store: one restored from a backup, say.
     #[must_use]
-    pub fn restart_on(
-        self,
-        store: MemoryStore,
-        now: UnixMillis,
-        rng: &mut dyn CryptoRng,
-    ) -> Self {
+    pub fn restart_on(self, store: MemoryStore, now: UnixMillis, rng: &mut dyn CryptoRng) -> Self {
         let Self { config, identity, day_keys, key_files, .. } = self;
         Self::start(config, identity, store, day_keys, key_files, now, rng)
     }
@@ -224,12 +219,13 @@ impl InlineRelay {
         self.core.totals()
     }
 
-    fn work(
-        &mut self,
-        now: UnixMillis,
-        rng: &mut dyn CryptoRng,
-        events: &mut Vec<Event>,
-    ) -> bool {
+    /// See [`RelayCore::leftovers`].
+    #[cfg(test)]
+    pub(crate) fn leftovers(&self) -> [usize; 5] {
+        self.core.leftovers()
+    }
+
+    fn work(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng, events: &mut Vec<Event>) -> bool {
         let mut worked = false;
         while self.core.advance(now, rng).is_some() {
             worked = true;
@@ -281,7 +277,8 @@ impl InlineRelay {
         for (ticket, read) in std::mem::take(&mut self.reads) {
             outcomes.push((ticket, read.run(&self.store, &mut self.day_keys)));
         }
-        let (tickets, commands): (Vec<_>, Vec<_>) = std::mem::take(&mut self.writes).into_iter().unzip();
+        let (tickets, commands): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.writes).into_iter().unzip();
         let results = run_batch(&self.store, commands, &mut self.context, now, rng);
         outcomes.extend(tickets.into_iter().zip(results));
         self.core.handle_outcomes(now, outcomes);

@@ -90,10 +90,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
 ///
 /// # Errors
 /// [`CarrierError`].
-pub fn server_endpoint(
-    socket: UdpSocket,
-    identity: &SigningKey,
-) -> Result<Endpoint, CarrierError> {
+pub fn server_endpoint(socket: UdpSocket, identity: &SigningKey) -> Result<Endpoint, CarrierError> {
     let tls = QuicServerConfig::try_from(tls::server_config(identity)?)
         .map_err(|_| CarrierError::Suite)?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));

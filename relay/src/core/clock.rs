@@ -41,6 +41,11 @@ impl Clock {
         Moment(now.0.saturating_add(self.lost_ms))
     }
 
+    /// The newest time that was shown.
+    pub(super) fn newest(&self) -> UnixMillis {
+        self.newest
+    }
+
     /// When the wall clock will show a moment, if it is not set meanwhile.
     pub(super) fn wall(&self, moment: Moment) -> UnixMillis {
         UnixMillis(moment.0.saturating_sub(self.lost_ms))

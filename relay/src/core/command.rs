@@ -66,15 +66,35 @@ pub(super) struct Permit {
 
 pub(super) enum Write {
     Create(Create),
-    Claim { claim: ClaimId, sender: SendId, permit: Permit },
+    Claim {
+        claim: ClaimId,
+        sender: SendId,
+        permit: Permit,
+    },
     Put(Put),
-    Ack { mailbox: RecvId, cursor: u64, permit: Permit },
-    DeleteMailbox { mailbox: RecvId, permit: Permit },
+    Ack {
+        mailbox: RecvId,
+        cursor: u64,
+        permit: Permit,
+    },
+    DeleteMailbox {
+        mailbox: RecvId,
+        permit: Permit,
+    },
     /// The reader came.
-    Touch { mailbox: RecvId },
-    Declare { object: ObjectId, declaration: Declaration, permit: Permit },
+    Touch {
+        mailbox: RecvId,
+    },
+    Declare {
+        object: ObjectId,
+        declaration: Declaration,
+        permit: Permit,
+    },
     Chunk(Chunk),
-    DeleteObject { object: ObjectId, permit: Permit },
+    DeleteObject {
+        object: ObjectId,
+        permit: Permit,
+    },
     /// The session has ended.
     Forget(SessionNumber),
     /// Deletes some of what is due.

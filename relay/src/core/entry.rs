@@ -50,6 +50,12 @@ impl Entry {
         self.pool.peers.len()
     }
 
+    /// Cells in all queues.
+    #[cfg(test)]
+    pub(super) fn cells(&self) -> usize {
+        self.cells
+    }
+
     /// An OPEN that names a next hop.
     pub(super) fn open(
         &mut self,
@@ -267,11 +273,8 @@ impl Entry {
         if forward.closing != Closing::No {
             return;
         }
-        let pushed = if self.cells < FORWARD_CELLS_MAX {
-            forward.push_to_client(cell).ok()
-        } else {
-            None
-        };
+        let pushed =
+            if self.cells < FORWARD_CELLS_MAX { forward.push_to_client(cell).ok() } else { None };
         match pushed {
             Some(is_first) => {
                 self.cells += 1;
@@ -440,7 +443,12 @@ impl Entry {
                 self.answer_waiters(base, now, link, Err(CloseReason::Unreachable));
             }
             Timer::PeerIdle(link) => {
-                return self.pool.peers.get(&link).is_some_and(|peer| peer.is_idle()).then_some(link);
+                return self
+                    .pool
+                    .peers
+                    .get(&link)
+                    .is_some_and(|peer| peer.is_idle())
+                    .then_some(link);
             }
             Timer::Session(_) | Timer::Stalled(_) => {}
         }

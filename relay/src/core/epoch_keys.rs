@@ -8,7 +8,9 @@ use core::fmt;
 
 use hearken_proto::auth::AuthSecretKey;
 use hearken_proto::hop::HopSecretKey;
-use hearken_proto::limits::{INFO_ROLLBACK_MINUTES_MAX, KEY_EPOCH_HOURS, KEY_EPOCH_LEN, XWING_PUBLIC_LEN};
+use hearken_proto::limits::{
+    INFO_ROLLBACK_MINUTES_MAX, KEY_EPOCH_HOURS, KEY_EPOCH_LEN, XWING_PUBLIC_LEN,
+};
 use hearken_proto::seal::{KeyEpoch, SealSecretKey};
 use hearken_proto::time::{HOUR_MS, UnixDay, UnixMillis};
 use rand_core::CryptoRng;
@@ -99,11 +101,7 @@ impl EpochKey {
     }
 
     /// Draws the bytes of a key file for an epoch that lasts until the next UTC midnight.
-    fn draw(
-        now: UnixMillis,
-        hints: &[u8],
-        rng: &mut dyn CryptoRng,
-    ) -> Zeroizing<Vec<u8>> {
+    fn draw(now: UnixMillis, hints: &[u8], rng: &mut dyn CryptoRng) -> Zeroizing<Vec<u8>> {
         let until = UnixDay(now.day().0.saturating_add(1)).start();
         let mut bytes = Zeroizing::new(vec![0; Self::LEN]);
         rng.fill_bytes(&mut bytes[..]);
@@ -248,7 +246,9 @@ mod tests {
     }
 
     fn is_destroyed(actions: &[Action], epoch: KeyEpoch) -> bool {
-        actions.iter().any(|action| matches!(action, Action::DestroyEpochKey(gone) if *gone == epoch))
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::DestroyEpochKey(gone) if *gone == epoch))
     }
 
     #[test]
@@ -299,10 +299,7 @@ mod tests {
         let mut actions = Vec::new();
         keys.handle_timeout(UnixDay(day.0 + 2).start(), &mut rng, &mut actions);
         assert!(keys.current().is_none());
-        assert!(matches!(
-            actions[..],
-            [Action::DestroyEpochKey(_), Action::StoreEpochKey { .. }]
-        ));
+        assert!(matches!(actions[..], [Action::DestroyEpochKey(_), Action::StoreEpochKey { .. }]));
     }
 
     #[test]

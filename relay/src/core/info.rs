@@ -48,6 +48,11 @@ impl OwnInfo {
         self.signed.as_ref().map(|signed| &signed.info)
     }
 
+    /// There are no keys to offer: those that were signed are destroyed.
+    pub(super) fn withdraw(&mut self) {
+        self.signed = None;
+    }
+
     /// Signs where an hour has passed, the keys changed, or the clock went far back.
     pub(super) fn sign_if_due(
         &mut self,
@@ -88,7 +93,8 @@ impl OwnInfo {
             decommission: config.decommission.clone(),
             forwards: config.forwards,
         };
-        self.signed = Some(Signed { info: Arc::new(sign(&info, identity)), at, epoch: key.epoch() });
+        self.signed =
+            Some(Signed { info: Arc::new(sign(&info, identity)), at, epoch: key.epoch() });
         if is_behind { Signing::SignedBehind } else { Signing::Signed }
     }
 

@@ -26,8 +26,8 @@ use super::bounds::{
 };
 use super::census::Census;
 use super::clock::Moment;
-use super::command::{Chunk, Create, Permit, Put, Read, ReadCommand, SessionNumber, Write};
 use super::command::WriteCommand;
+use super::command::{Chunk, Create, Permit, Put, Read, ReadCommand, SessionNumber, Write};
 use super::config::Admission;
 use super::links::RouteKey;
 use super::reply::{Reply, refusal};
@@ -138,7 +138,8 @@ impl LastHop {
 
     /// DATA on a session's route.
     pub(super) fn data(&mut self, base: &mut Base, now: Now, key: RouteKey, cell: Cell) {
-        let Some(session) = self.sessions.get_mut(&key).filter(|session| !session.is_closing) else {
+        let Some(session) = self.sessions.get_mut(&key).filter(|session| !session.is_closing)
+        else {
             return;
         };
         let request = session
@@ -219,8 +220,10 @@ impl LastHop {
         match ask {
             Ask::Ping => self.answer(base, now, key, vec![Reply::done()]),
             Ask::Create { claim, sender, work } => {
-                let permit =
-                    Permit { worked: worked(base, epoch, Purpose::Mailbox, &id, 0, work), ..permit };
+                let permit = Permit {
+                    worked: worked(base, epoch, Purpose::Mailbox, &id, 0, work),
+                    ..permit
+                };
                 let claim = claim.map(|key| ClaimId::of(&key));
                 let sender = sender.map(|key| SendId::of(&key));
                 let create = Create { mailbox, claim, sender, permit };

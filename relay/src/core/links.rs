@@ -64,8 +64,7 @@ struct Link {
 
 impl Link {
     fn is_blocked(&self) -> bool {
-        !self.is_dialled
-            && (self.waiting >= LINK_OUTBOX_MAX || self.forwarding >= LINK_FORWARD_MAX)
+        !self.is_dialled && (self.waiting >= LINK_OUTBOX_MAX || self.forwarding >= LINK_FORWARD_MAX)
     }
 
     fn inbox_len(&self) -> usize {
@@ -312,5 +311,85 @@ impl Links {
             link.in_turns = true;
             self.turns.push_back(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use hearken_proto::cell::Kind;
+    use hearken_proto::time::UnixMillis;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::super::clock::Clock;
+    use super::*;
+
+    fn now() -> Moment {
+        Clock::new(UnixMillis(0)).at(UnixMillis(0))
+    }
+
+    fn cell(kind: Kind, route: u64) -> Cell {
+        Cell::new(kind, route, &mut ChaCha20Rng::seed_from_u64(route))
+    }
+
+    fn links(count: u64) -> Links {
+        let mut links = Links::default();
+        (1..=count).for_each(|link| links.open(LinkId(link), false, now()));
+        links
+    }
+
+    #[test]
+    fn links_take_turns_whatever_waits_in_them() {
+        let mut links = links(3);
+        for route in 0..60 {
+            links.receive(LinkId(1), cell(Kind::Data, route), Lane::Session);
+        }
+        links.receive(LinkId(2), cell(Kind::Data, 1), Lane::Session);
+        links.receive(LinkId(3), cell(Kind::Data, 1), Lane::Session);
+        let order: Vec<u64> = (0..5).map(|_| links.take().unwrap().0.0).collect();
+        assert_eq!(order, [1, 2, 3, 1, 1]);
+    }
+
+    #[test]
+    fn cells_of_open_sessions_go_before_opens_and_do_not_shut_them_out() {
+        let mut links = links(1);
+        links.receive(LinkId(1), cell(Kind::Open, 99), Lane::Open);
+        for route in 0..40 {
+            links.receive(LinkId(1), cell(Kind::Data, route), Lane::Session);
+        }
+        let kinds: Vec<Kind> =
+            std::iter::from_fn(|| links.take()).map(|(_, cell)| cell.kind()).collect();
+        let at = kinds.iter().position(|kind| *kind == Kind::Open).unwrap();
+        assert_eq!(at, SESSION_CELLS_BEFORE_OPEN as usize);
+        assert_eq!(kinds.len(), 41);
+    }
+
+    #[test]
+    fn a_link_that_takes_nothing_is_not_listened_to_until_it_does() {
+        let mut links = links(1);
+        links.receive(LinkId(1), cell(Kind::Data, 1), Lane::Session);
+        links.wait(LinkId(1), LINK_OUTBOX_MAX, now());
+        assert!(links.take().is_none());
+        links.taken(LinkId(1), now());
+        assert!(links.take().is_some());
+        links.receive(LinkId(1), cell(Kind::Data, 1), Lane::Session);
+        links.forward(LinkId(1), LINK_FORWARD_MAX);
+        assert!(links.take().is_none());
+        links.forwarded(LinkId(1), 1);
+        assert!(links.take().is_some());
+    }
+
+    #[test]
+    fn an_inbox_beyond_its_bound_and_a_route_id_used_twice_are_noticed() {
+        let mut links = links(1);
+        for route in 0..LINK_INBOX_MAX as u64 {
+            assert!(links.receive(LinkId(1), cell(Kind::Data, route), Lane::Session));
+        }
+        assert!(!links.receive(LinkId(1), cell(Kind::Data, 0), Lane::Session));
+        assert!(links.take_route(LinkId(1), 5));
+        assert!(!links.take_route(LinkId(1), 5) && !links.take_route(LinkId(1), 4));
+        assert!(links.take_route(LinkId(1), 6));
     }
 }

@@ -71,8 +71,8 @@ fn read_day(
             }
             match keys.open_sealed(at.day, &aad(mailbox, position), sealed) {
                 Ok(plain) => {
-                    let blob =
-                        Blob::try_from(&plain[..]).map_err(|_| corrupt("a sealed blob's length"))?;
+                    let blob = Blob::try_from(&plain[..])
+                        .map_err(|_| corrupt("a sealed blob's length"))?;
                     blobs.push((position, blob));
                     found += 1;
                 }

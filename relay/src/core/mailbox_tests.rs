@@ -7,9 +7,7 @@ use hearken_proto::wire::command::Command as Ask;
 use hearken_proto::wire::reply::Reply as Say;
 use hearken_proto::wire::{self, Reason, Role};
 
-use super::testing::{
-    Net, ack, assert_done, assert_refused, config, get, ping, put, watch,
-};
+use super::testing::{Net, ack, assert_done, assert_refused, config, get, ping, put, watch};
 use super::{Admission, CoreConfig};
 use crate::store::{MemoryStore, Store, StoreError};
 
@@ -30,7 +28,10 @@ fn what_is_put_is_got_in_order_and_gone_once_acknowledged() {
         assert_done(&net.put(&mut mailbox, blob));
     }
     let got = net.get(&mut mailbox, 0, 16);
-    assert_eq!(got.iter().map(|(_, blob)| blob).collect::<Vec<_>>(), blobs.iter().collect::<Vec<_>>());
+    assert_eq!(
+        got.iter().map(|(_, blob)| blob).collect::<Vec<_>>(),
+        blobs.iter().collect::<Vec<_>>()
+    );
     assert!(got.is_sorted_by(|a, b| a.0 < b.0));
     assert_eq!(net.get(&mut mailbox, got[1].0, 2), got[2..4]);
     assert_done(&net.ask(&mut mailbox.reader, None, ack(got[2].0)));

@@ -18,6 +18,8 @@ mod clock;
 pub mod command;
 pub mod config;
 mod entry;
+#[cfg(test)]
+mod entry_tests;
 pub mod epoch_keys;
 mod execute;
 mod forward;
@@ -32,16 +34,22 @@ mod mailbox_tests;
 mod object;
 mod object_key;
 mod object_read;
+#[cfg(test)]
+mod object_tests;
 mod outcomes;
 mod peer;
 mod peer_info;
 mod pool;
 mod put;
 pub mod relay;
+#[cfg(test)]
+mod relay_tests;
 mod reply;
 mod request;
 mod rows;
 mod session;
+#[cfg(test)]
+mod session_tests;
 mod sweep;
 #[cfg(test)]
 mod testing;

@@ -4,8 +4,8 @@
 //! object goes an hour after its last chunk. Hours are counted up: an object lives at least as long as was said.
 
 use hearken_proto::ids::ObjectId;
-use hearken_proto::object::{Root, chunk_hash};
 use hearken_proto::limits::OBJECT_UNFINISHED_HOURS;
+use hearken_proto::object::{Root, chunk_hash};
 use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 use hearken_proto::wire::Reason;
 use rand_core::CryptoRng;

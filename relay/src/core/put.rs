@@ -106,12 +106,8 @@ fn store(
     let day = last_hour.day();
     // After a restore above every position given before it: a cursor never stands above a later blob.
     let position = row.newest.max(first_position(tx.generation())) + 1;
-    let sealed = context.day_keys.seal(
-        day,
-        &aad(&mailbox, position),
-        &put.blob.as_bytes()[..],
-        rng,
-    )?;
+    let sealed =
+        context.day_keys.seal(day, &aad(&mailbox, position), &put.blob.as_bytes()[..], rng)?;
     let space = Space::Day(day);
     tx.put(space, &blob_key(&mailbox, position), BlobRow { goes, sealed: &sealed }.encode());
     tx.put(space, &seen_key(&mailbox, &put.put_id), row.incarnation.to_vec());

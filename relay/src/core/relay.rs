@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use hearken_proto::cell::{Cell, CloseReason, Kind};
@@ -35,6 +36,9 @@ use super::timers::Timers;
 use super::totals::Totals;
 use crate::store::StoreError;
 
+/// How often the clock is looked at where nothing else is due.
+const CLOCK_LOOK: Duration = Duration::from_secs(60);
+
 /// A relay.
 pub struct RelayCore {
     identity: SigningKey,
@@ -48,12 +52,7 @@ pub struct RelayCore {
 impl RelayCore {
     /// A relay with no link yet. Call [`RelayCore::handle_timeout`] at once: it makes keys and signs.
     #[must_use]
-    pub fn new(
-        config: CoreConfig,
-        identity: SigningKey,
-        keys: EpochKeys,
-        now: UnixMillis,
-    ) -> Self {
+    pub fn new(config: CoreConfig, identity: SigningKey, keys: EpochKeys, now: UnixMillis) -> Self {
         let fingerprint = Fingerprint::of(&identity.verifying_key().to_bytes());
         let base = Base {
             config,
@@ -220,7 +219,15 @@ impl RelayCore {
     pub fn poll_timeout(&self) -> Option<UnixMillis> {
         let Self { base, info, housekeeping, .. } = self;
         let timer = base.timers.next().map(|at| base.clock.wall(at));
-        let due = [timer, base.keys.next_timeout(), info.next_timeout(), housekeeping.next_timeout()];
+        // Whatever is due: a clock that was set back would otherwise be noticed only when it has caught up.
+        let look = Some(base.clock.newest().after(CLOCK_LOOK));
+        let due = [
+            timer,
+            base.keys.next_timeout(),
+            info.next_timeout(),
+            housekeeping.next_timeout(),
+            look,
+        ];
         due.into_iter().flatten().min()
     }
 
@@ -235,6 +242,19 @@ impl RelayCore {
             watches: self.last_hop.watching as u64,
             ..self.base.totals
         }
+    }
+
+    /// What is left of everything that should be gone with the last link: sessions, routes, cells in queues, deadlines,
+    /// watches.
+    #[cfg(test)]
+    pub(crate) fn leftovers(&self) -> [usize; 5] {
+        [
+            self.last_hop.sessions.len(),
+            self.entry.routes(),
+            self.entry.cells(),
+            self.base.timers.len(),
+            self.last_hop.watching,
+        ]
     }
 
     fn now(&mut self, wall: UnixMillis) -> Now {
@@ -359,7 +379,7 @@ impl RelayCore {
 
     fn sign(&mut self, now: UnixMillis) {
         let Self { base, info, identity, .. } = self;
-        let Some(key) = base.keys.current() else { return };
+        let Some(key) = base.keys.current() else { return info.withdraw() };
         let is_first = info.signed().is_none();
         // A key stored far in the future says what a first signature cannot: that the clock went back.
         let is_behind = is_first && key.is_ahead_of(now);

@@ -207,7 +207,9 @@ impl Session {
     pub(super) fn asked(&self, ticket: Ticket) -> Option<(u32, Effect)> {
         self.slots
             .iter()
-            .find(|slot| matches!(slot.state, State::Asked { ticket: asked, .. } if asked == ticket))
+            .find(
+                |slot| matches!(slot.state, State::Asked { ticket: asked, .. } if asked == ticket),
+            )
             .map(|slot| (slot.cells, slot.effect))
     }
 

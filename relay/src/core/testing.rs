@@ -152,6 +152,19 @@ impl Net {
         ours
     }
 
+    /// The pooled link of an entry.
+    pub(super) fn peer_link(&self, relay: usize) -> LinkId {
+        // Links of clients have no wire.
+        let mut ours = self.wires.keys().filter(|(at, _)| *at == relay);
+        ours.next().expect("a peer link").1
+    }
+
+    /// Every link that was ever made, at each of its ends.
+    pub(super) fn all_links(&self) -> Vec<(usize, LinkId)> {
+        let every = (0..=self.next_link).map(LinkId);
+        every.flat_map(|link| (0..self.relays.len()).map(move |relay| (relay, link))).collect()
+    }
+
     pub(super) fn arrived(&mut self, relay: usize, link: LinkId) -> Option<Cell> {
         self.arrived.get_mut(&(relay, link))?.pop_front()
     }
@@ -275,7 +288,8 @@ impl Net {
 
     pub(super) fn closes(&mut self, relay: usize, link: LinkId, route: u64) -> Option<CloseReason> {
         let cells = self.arrived.get_mut(&(relay, link))?;
-        let at = cells.iter().position(|cell| cell.kind() == Kind::Close && cell.route() == route)?;
+        let at =
+            cells.iter().position(|cell| cell.kind() == Kind::Close && cell.route() == route)?;
         cells.remove(at)?.close_reason()
     }
 

@@ -35,4 +35,9 @@ impl<T: Ord + Copy> Timers<T> {
     pub(super) fn next(&self) -> Option<Moment> {
         self.due.first().map(|(at, _)| *at)
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.due.len()
+    }
 }

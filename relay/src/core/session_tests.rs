@@ -1,0 +1,332 @@
+//! Sessions at the last relay: opens, proofs, order, bounds in time and number.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use hearken_proto::cell::{Cell, CloseReason, Kind};
+use hearken_proto::limits::{
+    ANSWERS_DUE_MAX, LINK_INBOX_MAX, LINK_STALLED_SECONDS_MAX, UNPROVEN_PER_LINK_MAX,
+    UNPROVEN_SECONDS_MAX,
+};
+use hearken_proto::wire::command::Command as Ask;
+use hearken_proto::wire::reply::Reply as Say;
+use hearken_proto::wire::{self, Reason, Role};
+
+use super::testing::{Net, assert_done, assert_refused, get, ping, put, watch};
+
+fn object_get() -> Ask {
+    Ask::ObjectGet(wire::ObjectGet { object_id: vec![1; 32], first: 0, max: 1 })
+}
+
+#[test]
+fn a_replayed_open_gives_other_keys_and_repeats_no_command() {
+    let mut net = Net::one();
+    let link = net.link(0);
+    let (pending, open) = net.open_cell(0, 1);
+    net.post(0, link, open.clone());
+    net.settle();
+    let first = net.arrived(0, link).unwrap();
+    let (mut seal, _) = pending.accept(first.clone()).unwrap();
+    let command = wire::Command { auth: None, command: Some(ping()) };
+    let payload = hearken_proto::payload::Payload::of_command(&command, None).unwrap();
+    let data = seal.seal(1, payload, &mut net.rng).unwrap();
+    net.post(0, link, data.clone());
+    net.settle();
+    assert_eq!(net.arrived(0, link).unwrap().kind(), Kind::Data);
+    // On another link, as whoever recorded it would.
+    let thief = net.link(0);
+    net.post(0, thief, open);
+    net.settle();
+    let again = net.arrived(0, thief).unwrap();
+    assert_ne!(again.as_bytes()[..], first.as_bytes()[..]);
+    net.post(0, thief, data);
+    net.settle();
+    assert_eq!(net.closes(0, thief, 1), Some(CloseReason::Refused));
+    assert_eq!(net.relays[0].totals().commands_refused, 0);
+}
+
+#[test]
+fn a_replayed_reordered_or_mutated_cell_closes_its_session() {
+    for which in 0..3 {
+        let mut net = Net::one();
+        let link = net.link(0);
+        let mut client = net.open(0, link);
+        let command = wire::Command { auth: None, command: Some(ping()) };
+        let first = client.seal_command(&command, None, &mut net.rng);
+        let second = client.seal_command(&command, None, &mut net.rng);
+        let mut mutated = Box::new(*first.as_bytes());
+        mutated[3_000] ^= 1;
+        let cells = match which {
+            0 => vec![first.clone(), first],
+            1 => vec![second],
+            _ => vec![Cell::from_array(mutated).unwrap()],
+        };
+        for cell in cells {
+            net.post(0, link, cell);
+        }
+        net.settle();
+        assert_eq!(net.close_of(&client), Some(CloseReason::Refused), "{which}");
+        assert_eq!(net.relays[0].totals().sessions, 0);
+        assert!(net.closed.is_empty(), "the link carries other sessions");
+    }
+}
+
+#[test]
+fn an_open_that_cannot_be_opened_is_answered_by_unknown_epoch() {
+    let mut net = Net::new(vec![super::testing::config(), super::testing::config()]);
+    let link = net.link(0);
+    let (_, mut wrong_hint) = net.open_cell(0, 1);
+    wrong_hint.set_epoch_hint(wrong_hint.epoch_hint().wrapping_add(1));
+    let (_, open) = net.open_cell(0, 2);
+    let mut mutated = Box::new(*open.as_bytes());
+    mutated[400] ^= 1;
+    let (_, mut other_relay) = net.open_cell(1, 3);
+    let hint = open.epoch_hint();
+    other_relay.set_epoch_hint(hint);
+    for cell in [wrong_hint, Cell::from_array(mutated).unwrap(), other_relay] {
+        let route = cell.route();
+        net.post(0, link, cell);
+        net.settle();
+        assert_eq!(net.closes(0, link, route), Some(CloseReason::UnknownEpoch), "{route}");
+    }
+    assert_eq!(net.relays[0].totals().opens_refused, 3);
+}
+
+#[test]
+fn a_route_id_used_twice_or_never_opened_closes_the_link() {
+    for (ids, closes) in [(vec![5, 6], false), (vec![5, 5], true), (vec![5, 4], true)] {
+        let mut net = Net::one();
+        let link = net.link(0);
+        for id in &ids {
+            let (_, cell) = net.open_cell(0, *id);
+            net.post(0, link, cell);
+        }
+        net.settle();
+        assert_eq!(net.closed.contains(&(0, link)), closes, "{ids:?}");
+    }
+    for (kind, route, closes) in
+        [(Kind::Data, 1, true), (Kind::Close, 1, true), (Kind::Pad, 7, false)]
+    {
+        let mut net = Net::one();
+        let link = net.link(0);
+        let cell = Cell::new(kind, route, &mut net.rng);
+        net.post(0, link, cell);
+        net.settle();
+        assert_eq!(net.closed.contains(&(0, link)), closes, "{kind:?}");
+    }
+}
+
+#[test]
+fn data_on_a_route_that_was_closed_goes_nowhere() {
+    let mut net = Net::one();
+    let link = net.link(0);
+    let client = net.open(0, link);
+    let close = Cell::close(client.route, CloseReason::Done, &mut net.rng);
+    let data = Cell::new(Kind::Data, client.route, &mut net.rng);
+    net.post(0, link, close);
+    net.post(0, link, data);
+    net.settle();
+    assert!(net.closed.is_empty());
+    assert_eq!(net.arrived_len(0, link), 0);
+    assert_eq!(net.relays[0].totals().sessions, 0);
+}
+
+#[test]
+fn more_than_sixteen_answer_cells_due_close_the_session() {
+    for (asks, closes) in [(vec![get(0, 16)], false), (vec![get(0, 16), ping()], true)] {
+        let mut net = Net::one();
+        let mut mailbox = net.mailbox(0);
+        net.relays[0].hold_store(true);
+        for ask in asks {
+            net.send(&mut mailbox.reader, None, ask, None);
+        }
+        net.settle();
+        assert_eq!(net.close_of(&mailbox.reader).is_some(), closes);
+    }
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    for _ in 0..ANSWERS_DUE_MAX {
+        net.send(&mut mailbox.reader, None, ping(), None);
+    }
+    // Answered, but nobody took the answers: still due.
+    let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+    net.send(&mut mailbox.reader, None, ping(), None);
+    net.settle();
+    assert_eq!(net.close_of(&mailbox.reader), Some(CloseReason::Refused));
+}
+
+#[test]
+fn a_second_mailbox_in_one_session_is_refused_and_ends_it() {
+    let mut net = Net::one();
+    let (first, second) = (net.mailbox(0), net.mailbox(0));
+    for (role, key) in [
+        (Role::Receive, &second.receive),
+        (Role::Send, &first.send),
+        (Role::Claim, &first.claim),
+        (Role::Write, &first.send),
+    ] {
+        let link = net.link(0);
+        let mut client = net.open(0, link);
+        net.ask(&mut client, Some((Role::Receive, &first.receive)), get(0, 1));
+        let blob = net.blob();
+        let (ask, blob) = match role {
+            Role::Send => (put(&blob), Some(&blob)),
+            Role::Claim => (Ask::Claim(wire::Claim { sender_public_key: vec![1; 32] }), None),
+            Role::Write => (Ask::Delete(wire::Delete { role: Role::Write.into() }), None),
+            _ => (get(0, 1), None),
+        };
+        net.send(&mut client, Some((role, key)), ask, blob);
+        net.settle();
+        assert_refused(&net.reply(&mut client).0, Reason::Malformed);
+        assert_eq!(net.close_of(&client), Some(CloseReason::Refused), "{role:?}");
+    }
+}
+
+#[test]
+fn who_claims_for_a_sender_may_put_as_that_sender_only() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blob = net.blob();
+    assert_done(&net.put(&mut mailbox, &blob));
+    let (other, blob) = (net.mailbox(0), net.blob());
+    let link = net.link(0);
+    let mut client = net.open(0, link);
+    let ask = Ask::Claim(wire::Claim { sender_public_key: mailbox.send.public_key().to_vec() });
+    assert_done(&net.ask(&mut client, Some((Role::Claim, &mailbox.claim)), ask));
+    net.send(&mut client, Some((Role::Send, &other.send)), put(&blob), Some(&blob));
+    net.settle();
+    assert_refused(&net.reply(&mut client).0, Reason::Malformed);
+    assert_eq!(net.close_of(&client), Some(CloseReason::Refused));
+}
+
+#[test]
+fn a_session_that_proves_nothing_ends_after_ten_seconds_and_a_proven_one_does_not() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    let link = net.link(0);
+    let mut idle = net.open(0, link);
+    let mut pinging = net.open(0, link);
+    let mut reading = net.open(0, link);
+    net.pass(UNPROVEN_SECONDS_MAX - 1);
+    for client in [&mut idle, &mut pinging, &mut reading] {
+        assert_eq!(net.close_of(client), None);
+    }
+    assert_done(&net.ask(&mut pinging, None, ping()));
+    assert_refused(&net.ask(&mut reading, None, object_get()), Reason::NotYours);
+    net.pass(1);
+    assert_eq!(net.close_of(&idle), Some(CloseReason::Refused));
+    assert_eq!(net.close_of(&pinging), Some(CloseReason::Refused));
+    assert_eq!(net.close_of(&reading), None, "a reader has ten seconds from its last request");
+    net.pass(8);
+    assert_refused(&net.ask(&mut reading, None, object_get()), Reason::NotYours);
+    net.pass(9);
+    assert_eq!(net.close_of(&reading), None);
+    net.pass(1);
+    assert_eq!(net.close_of(&reading), Some(CloseReason::Done));
+    net.pass(60 * 60);
+    assert_eq!(net.close_of(&mailbox.reader), None);
+    net.pass(15 * 60);
+    assert!(net.close_of(&mailbox.reader).is_some(), "sessions roll over within the hour");
+}
+
+#[test]
+fn unproven_sessions_are_bounded_and_the_oldest_goes_first() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    let link = net.link(0);
+    let (_, open) = net.open_cell(0, 1);
+    let flood = UNPROVEN_PER_LINK_MAX as u64 + 3;
+    for route in 1..=flood {
+        let mut cell = open.clone();
+        cell.set_route(route);
+        net.post(0, link, cell);
+        if route % LINK_INBOX_MAX as u64 == 0 {
+            net.settle();
+        }
+    }
+    net.settle();
+    let closes = (1..=flood).filter(|route| net.closes(0, link, *route).is_some());
+    assert_eq!(closes.collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(net.relays[0].totals().sessions, UNPROVEN_PER_LINK_MAX as u64 + 2);
+    assert_eq!(net.close_of(&mailbox.reader), None);
+}
+
+#[test]
+fn a_link_that_takes_nothing_is_closed() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    net.send(&mut mailbox.reader, None, ping(), None);
+    let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+    net.now.0 += LINK_STALLED_SECONDS_MAX * 1_000 - 1;
+    net.relays[0].timeout(net.now, &mut net.rng);
+    let events = net.relays[0].run_stalled(net.now, &mut net.rng);
+    assert!(events.is_empty(), "{events:?}");
+    net.now.0 += 1;
+    net.relays[0].timeout(net.now, &mut net.rng);
+    for event in net.relays[0].run_stalled(net.now, &mut net.rng) {
+        net.deliver(0, event);
+    }
+    assert_eq!(net.closed, [(0, mailbox.reader.link)]);
+}
+
+#[test]
+fn a_link_that_takes_some_stays_open() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    for _ in 0..3 {
+        net.send(&mut mailbox.reader, None, ping(), None);
+    }
+    let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+    for _ in 0..2 {
+        net.now.0 += (LINK_STALLED_SECONDS_MAX - 1) * 1_000;
+        net.relays[0].timeout(net.now, &mut net.rng);
+        let cell = net.relays[0].transmit(net.now, &mut net.rng, mailbox.reader.link);
+        assert!(cell.is_some());
+    }
+    net.settle();
+    assert!(net.closed.is_empty());
+}
+
+#[test]
+fn watchers_of_a_slow_link_make_no_more_than_its_outbox() {
+    let mut net = Net::one();
+    let link = net.link(0);
+    let mut mailboxes: Vec<_> = (0..40).map(|_| net.mailbox(0)).collect();
+    for mailbox in &mut mailboxes {
+        for _ in 0..16 {
+            let blob = net.blob();
+            assert_done(&net.put(mailbox, &blob));
+        }
+        mailbox.reader = net.open(0, link);
+    }
+    for mailbox in &mut mailboxes {
+        net.send(&mut mailbox.reader, Some((Role::Receive, &mailbox.receive)), watch(0), None);
+        let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+    }
+    net.settle();
+    // All come in the end.
+    assert_eq!(net.arrived_len(0, link), 40 * 17);
+}
+
+#[test]
+fn a_full_inbox_closes_the_link() {
+    let mut net = Net::one();
+    let link = net.link(0);
+    for route in 0..=LINK_INBOX_MAX as u64 {
+        let cell = Cell::new(Kind::Pad, route, &mut net.rng);
+        net.post(0, link, cell);
+    }
+    net.settle();
+    assert_eq!(net.closed, [(0, link)]);
+}
+
+#[test]
+fn what_is_no_command_of_this_version_is_unsupported() {
+    let mut net = Net::one();
+    let link = net.link(0);
+    let mut client = net.open(0, link);
+    let cell = client.seal_command(&wire::Command::default(), None, &mut net.rng);
+    net.post(0, link, cell);
+    net.settle();
+    assert_refused(&net.reply(&mut client).0, Reason::Unsupported);
+    assert!(matches!(net.ask(&mut client, None, ping()), Say::Done(_)));
+}
