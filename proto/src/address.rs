@@ -212,27 +212,51 @@ pub fn is_private(ip: IpAddr) -> bool {
                 || ip.is_broadcast()
                 || ip.is_documentation()
                 || a == 0
+                // IETF protocol assignments (RFC 6890) and the 6to4 relays (RFC 7526).
+                || ip.octets()[..3] == [192, 0, 0]
+                || ip.octets()[..3] == [192, 88, 99]
                 || (a == 100 && (64..128).contains(&b))
                 || (a == 198 && (18..20).contains(&b))
                 || a >= 240
         }
         IpAddr::V6(ip) => {
-            if let Some(v4) = ip.to_ipv4() {
-                return is_private(IpAddr::V4(v4));
-            }
-            let first = ip.segments()[0];
-            // Well-known NAT64 (RFC 6052) carries an IPv4 address that would be dialled in its stead.
-            if ip.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
-                let [.., a, b, c, d] = ip.octets();
-                return is_private(IpAddr::V4(Ipv4Addr::new(a, b, c, d)));
-            }
-            ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_multicast()
-                || first & 0xfe00 == 0xfc00
-                || first & 0xffc0 == 0xfe80
+            embedded_ipv4(ip).map_or_else(|| is_private_v6(ip), |v4| is_private(IpAddr::V4(v4)))
         }
     }
+}
+
+/// The IPv4 address that a packet to `ip` ends up at: compatible and mapped (RFC 4291), translated (RFC 2765),
+/// well-known NAT64 (RFC 6052) and 6to4 (RFC 3056) addresses carry one.
+fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., a, b, c, d] = ip.octets();
+    let last = Ipv4Addr::new(a, b, c, d);
+    match ip.segments() {
+        [0, 0, 0, 0, 0 | 0xffff, 0, _, _]
+        | [0, 0, 0, 0, 0, 0xffff, _, _]
+        | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => Some(last),
+        [0x2002, high, low, ..] => {
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
+        _ => None,
+    }
+}
+
+fn is_private_v6(ip: Ipv6Addr) -> bool {
+    let segments = ip.segments();
+    let first = segments[0];
+    ip.is_multicast()
+        // Unique local (RFC 4193), link-local (RFC 4291), site-local (RFC 3879).
+        || first & 0xfe00 == 0xfc00
+        || first & 0xffc0 == 0xfe80
+        || first & 0xffc0 == 0xfec0
+        // NAT64 of a network's own (RFC 8215) and Teredo (RFC 4380), which go on to hidden IPv4 addresses.
+        || segments[..3] == [0x64, 0xff9b, 1]
+        || segments[..2] == [0x2001, 0]
+        // Documentation (RFC 3849, RFC 9637) and discard-only (RFC 6666).
+        || segments[..2] == [0x2001, 0xdb8]
+        || (first == 0x3fff && segments[1] < 0x1000)
+        || segments[..4] == [0x100, 0, 0, 0]
 }
 
 fn is_dns_name(name: &str) -> bool {

@@ -81,7 +81,10 @@ pub enum CellError {
 
 /// 4,096 bytes with a frame that holds.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Cell(Box<[u8; CELL_LEN]>);
+pub struct Cell {
+    bytes: Box<[u8; CELL_LEN]>,
+    kind: Kind,
+}
 
 impl Cell {
     /// A cell of `kind` on `route` whose every byte behind the frame is random.
@@ -91,14 +94,14 @@ impl Cell {
         rng.fill_bytes(&mut bytes[FRAME_LEN..]);
         bytes[..KIND_AT].copy_from_slice(&route.to_be_bytes());
         bytes[KIND_AT] = kind as u8;
-        Self(bytes)
+        Self { bytes, kind }
     }
 
     /// A CLOSE of `route` for `reason`.
     #[must_use]
     pub fn close(route: u64, reason: CloseReason, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut cell = Self::new(Kind::Close, route, rng);
-        cell.0[REASON_AT] = reason as u8;
+        cell.bytes[REASON_AT] = reason as u8;
         cell
     }
 
@@ -107,7 +110,7 @@ impl Cell {
         let mut bytes = Box::new([0; CELL_LEN]);
         bytes[..KIND_AT].copy_from_slice(&route.to_be_bytes());
         bytes[KIND_AT] = kind as u8;
-        Self(bytes)
+        Self { bytes, kind }
     }
 
     /// Takes a cell as a link delivered it.
@@ -129,7 +132,7 @@ impl Cell {
         let routed = matches!(kind, Kind::Open | Kind::Info);
         let flags_hold =
             if routed { bytes[FLAGS_AT] & !FLAG_LAST_HOP == 0 } else { bytes[FLAGS_AT] == 0 };
-        let hint_holds = kind == Kind::Open || kind == Kind::Info || bytes[EPOCH_HINT_AT] == 0;
+        let hint_holds = routed || bytes[EPOCH_HINT_AT] == 0;
         let reason_holds = if kind == Kind::Close {
             CloseReason::from_byte(bytes[REASON_AT]).is_some()
         } else {
@@ -137,7 +140,7 @@ impl Cell {
         };
         let zeros_hold = bytes[ZERO_AT..FRAME_LEN] == [0; FRAME_LEN - ZERO_AT];
         if flags_hold && hint_holds && reason_holds && zeros_hold {
-            Ok(Self(bytes))
+            Ok(Self { bytes, kind })
         } else {
             Err(CellError::Frame)
         }
@@ -146,108 +149,117 @@ impl Cell {
     /// The bytes as they go onto a link.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; CELL_LEN] {
-        &self.0
+        &self.bytes
     }
 
     /// What the cell is for.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        // The constructors admit no other byte.
-        Kind::from_byte(self.0[KIND_AT]).unwrap_or(Kind::Pad)
+        self.kind
     }
 
     /// The link-local route. 0 in INFO and PAD of a link that has no use for it.
     #[must_use]
     pub fn route(&self) -> u64 {
         let mut id = [0; 8];
-        id.copy_from_slice(&self.0[..8]);
+        id.copy_from_slice(&self.bytes[..8]);
         u64::from_be_bytes(id)
     }
 
     /// Gives the cell the route id of the link that it goes out on.
     pub fn set_route(&mut self, route: u64) {
-        self.0[..8].copy_from_slice(&route.to_be_bytes());
+        self.bytes[..8].copy_from_slice(&route.to_be_bytes());
     }
 
     /// Whether an OPEN or INFO names no next hop.
     #[must_use]
     pub fn is_last_hop(&self) -> bool {
-        self.0[FLAGS_AT] & FLAG_LAST_HOP != 0
+        self.bytes[FLAGS_AT] & FLAG_LAST_HOP != 0
     }
 
     /// Marks an OPEN or INFO as naming no next hop.
     pub fn set_last_hop(&mut self) {
-        self.0[FLAGS_AT] |= FLAG_LAST_HOP;
+        self.bytes[FLAGS_AT] |= FLAG_LAST_HOP;
     }
 
     /// In an OPEN the first byte of the key epoch of the *last* relay, so that it tries one key only.
     #[must_use]
     pub fn epoch_hint(&self) -> u8 {
-        self.0[EPOCH_HINT_AT]
+        self.bytes[EPOCH_HINT_AT]
     }
 
     /// Sets the epoch hint of an OPEN.
     pub fn set_epoch_hint(&mut self, hint: u8) {
-        self.0[EPOCH_HINT_AT] = hint;
+        self.bytes[EPOCH_HINT_AT] = hint;
     }
 
     /// Why a CLOSE closes; `None` for other kinds.
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
-        if self.kind() == Kind::Close { CloseReason::from_byte(self.0[REASON_AT]) } else { None }
+        if self.kind() == Kind::Close {
+            CloseReason::from_byte(self.bytes[REASON_AT])
+        } else {
+            None
+        }
     }
 
     /// The 365 bytes in which an OPEN or INFO names the next hop.
     #[must_use]
     pub fn routing(&self) -> &[u8] {
-        &self.0[FRAME_LEN..SEAL_AT]
+        &self.bytes[FRAME_LEN..SEAL_AT]
     }
 
     /// The routing field, to be written.
     pub fn routing_mut(&mut self) -> &mut [u8] {
-        &mut self.0[FRAME_LEN..SEAL_AT]
+        &mut self.bytes[FRAME_LEN..SEAL_AT]
+    }
+
+    /// Makes a last-hop OPEN or INFO one that names a next hop.
+    pub(crate) fn name_next_hop(&mut self, routing: &[u8; ROUTING_LEN]) {
+        self.bytes[FLAGS_AT] &= !FLAG_LAST_HOP;
+        self.routing_mut().copy_from_slice(routing);
     }
 
     /// What an entry relay does before it forwards an OPEN or INFO: nothing of the next hop goes on.
     pub fn strip_next_hop(&mut self, rng: &mut (impl CryptoRng + ?Sized)) {
-        rng.fill_bytes(&mut self.0[FRAME_LEN..SEAL_AT]);
+        rng.fill_bytes(&mut self.bytes[FRAME_LEN..SEAL_AT]);
         self.set_last_hop();
     }
 
     /// The 1,120 bytes in front of the tag: HPKE `enc` in OPEN, freshness and random bytes in DATA.
     #[must_use]
     pub fn enc(&self) -> &[u8] {
-        &self.0[SEAL_AT..TAG_AT]
+        &self.bytes[SEAL_AT..TAG_AT]
     }
 
     pub(crate) fn enc_mut(&mut self) -> &mut [u8] {
-        &mut self.0[SEAL_AT..TAG_AT]
+        &mut self.bytes[SEAL_AT..TAG_AT]
     }
 
     pub(crate) fn tag(&self) -> &[u8] {
-        &self.0[TAG_AT..SEALED_AT]
+        &self.bytes[TAG_AT..SEALED_AT]
     }
 
     pub(crate) fn tag_mut(&mut self) -> &mut [u8] {
-        &mut self.0[TAG_AT..SEALED_AT]
+        &mut self.bytes[TAG_AT..SEALED_AT]
     }
 
     pub(crate) fn sealed(&self) -> &[u8] {
-        &self.0[SEALED_AT..SEALED_AT + SEALED_LEN]
+        &self.bytes[SEALED_AT..SEALED_AT + SEALED_LEN]
     }
 
     pub(crate) fn sealed_mut(&mut self) -> &mut [u8] {
-        &mut self.0[SEALED_AT..SEALED_AT + SEALED_LEN]
+        &mut self.bytes[SEALED_AT..SEALED_AT + SEALED_LEN]
     }
 
     /// Everything behind the routing field, unsealed: what an INFO answer carries.
     #[must_use]
     pub fn info(&self) -> &[u8] {
-        &self.0[SEAL_AT..SEAL_AT + INFO_LEN]
+        &self.bytes[SEAL_AT..SEAL_AT + INFO_LEN]
     }
 
     pub(crate) fn info_mut(&mut self) -> &mut [u8] {
-        &mut self.0[SEAL_AT..SEAL_AT + INFO_LEN]
+        &mut self.bytes[SEAL_AT..SEAL_AT + INFO_LEN]
     }
 }
 

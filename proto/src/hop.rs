@@ -144,7 +144,10 @@ impl HopSecretKey {
             .open_inout_detached(hpke::inout::InOutBuf::from(&mut plain[..]), b"", &tag)
             .map_err(|_| SealError::NotOpened)?;
         let len = usize::from(u16::from_be_bytes([plain[0], plain[1]]));
-        let hop = plain.get(2..2 + len).ok_or(SealError::NotOpened)?;
+        let (hop, unused) = plain[2..].split_at_checked(len).ok_or(SealError::NotOpened)?;
+        if unused.iter().any(|byte| *byte != 0) {
+            return Err(SealError::NotOpened);
+        }
         let (fingerprint, place) =
             hop.split_at_checked(Fingerprint::LEN).ok_or(SealError::NotOpened)?;
         let mut id = [0; Fingerprint::LEN];

@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 use crate::cell::{Cell, Kind};
 use crate::hop::HopPublicKey;
 use crate::ids::Fingerprint;
-use crate::limits::{INFO_LEN, INFO_ROLLBACK_MINUTES_MAX, INFO_VALID_MINUTES};
+use crate::limits::{INFO_LEN, INFO_ROLLBACK_MINUTES_MAX, INFO_VALID_MINUTES, ROUTING_LEN};
 use crate::seal::{KeyEpoch, RouteContext, SealPublicKey, VERSION};
 use crate::time::UnixMillis;
 use crate::wire::{RelayInfo, SignedRelayInfo};
@@ -65,17 +65,11 @@ pub fn request(route: u64, rng: &mut (impl CryptoRng + ?Sized)) -> Cell {
     cell
 }
 
-/// Turns a last-hop OPEN or INFO into one that names a next hop.
-pub fn set_next_hop(cell: &mut Cell, routing: &[u8; crate::limits::ROUTING_LEN]) -> Cell {
-    let mut bytes = Box::new(*cell.as_bytes());
-    bytes[9] = 0;
-    match Cell::from_array(bytes) {
-        Ok(mut routed) => {
-            routed.routing_mut().copy_from_slice(routing);
-            routed
-        }
-        Err(_) => unreachable!("a cell without flags holds"),
-    }
+/// The OPEN or INFO that `cell` becomes when it names a next hop, sealed as `routing`.
+#[must_use]
+pub fn set_next_hop(cell: &mut Cell, routing: &[u8; ROUTING_LEN]) -> Cell {
+    cell.name_next_hop(routing);
+    cell.clone()
 }
 
 /// An INFO cell that answers with a signed `RelayInfo`.

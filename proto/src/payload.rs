@@ -1,8 +1,8 @@
 //! What is inside the seal of a cell: a protobuf command or reply, at most one blob, and zeros.
 //!
 //! The command area begins with the protobuf's length (2 bytes, big-endian). A message with a blob has 126 bytes, one
-//! without extends into the blob's place and has 2,526. Unused bytes are zero and are checked, so that a cell has one
-//! encoding only.
+//! without extends into the blob's place and has 2,526. Unused bytes are zero and are checked, so that padding
+//! carries nothing. Fields that a reader does not know are skipped, as protobuf has it.
 
 use core::fmt;
 
@@ -97,7 +97,7 @@ impl Payload {
     /// Reads a command and its blob.
     ///
     /// # Errors
-    /// [`PayloadError`] when the bytes are not the one encoding of a command with its blob.
+    /// [`PayloadError`] when the bytes are not a command with its blob and zeros behind them.
     pub fn command(&self) -> Result<(Command, Option<Blob>), PayloadError> {
         self.decode(command_has_blob)
     }

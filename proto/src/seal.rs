@@ -20,7 +20,8 @@ use hpke::kem::XWing;
 use hpke::{Deserializable, Kem as _, OpModeR, OpModeS, Serializable};
 use rand_core::CryptoRng;
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use subtle::ConstantTimeEq;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::cell::{Cell, Kind};
 use crate::ids::Fingerprint;
@@ -196,9 +197,9 @@ impl PendingRoute {
             )
             .map_err(|_| SealError::PublicKey)?;
         cell.tag_mut().copy_from_slice(&tag.to_bytes());
-        let mut exported = [0; 32];
-        sender.export(EXPORT_LABEL, &mut exported).map_err(|_| SealError::PublicKey)?;
-        Ok((Self { exported }, cell))
+        let mut pending = Self { exported: [0; 32] };
+        sender.export(EXPORT_LABEL, &mut pending.exported).map_err(|_| SealError::PublicKey)?;
+        Ok((pending, cell))
     }
 
     /// Takes the relay's first answer: its freshness completes the keys, and it is opened with them.
@@ -289,8 +290,16 @@ impl fmt::Debug for AcceptedRoute {
 }
 
 /// What the authentication codes of a session are computed over. 32 bytes, the same at both ends, never sent.
-#[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
+#[derive(ZeroizeOnDrop)]
 pub struct RouteHash([u8; 32]);
+
+impl PartialEq for RouteHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for RouteHash {}
 
 impl RouteHash {
     /// The 32 bytes.
@@ -330,7 +339,7 @@ impl RouteSeal {
         Self {
             outgoing: key(outgoing),
             incoming: key(incoming),
-            route_hash: RouteHash(expand(&keys, ROUTE_HASH_LABEL)),
+            route_hash: RouteHash(*expand(&keys, ROUTE_HASH_LABEL)),
         }
     }
 
@@ -414,14 +423,14 @@ enum Direction {
 }
 
 struct DirectionKey {
-    key: [u8; 32],
+    key: Zeroizing<[u8; 32]>,
     sealed: u64,
     direction: Direction,
 }
 
 impl DirectionKey {
     fn cipher(&self) -> ChaCha20Poly1305 {
-        ChaCha20Poly1305::new(&Key::from(self.key))
+        ChaCha20Poly1305::new(<&Key>::from(&*self.key))
     }
 
     fn nonce(&self) -> Option<Nonce> {
@@ -440,12 +449,6 @@ impl DirectionKey {
     }
 }
 
-impl Drop for DirectionKey {
-    fn drop(&mut self) {
-        self.key.zeroize();
-    }
-}
-
 fn aad(kind: Kind, direction: Direction) -> [u8; 3] {
     let direction = match direction {
         Direction::ClientToRelay => 0,
@@ -454,9 +457,9 @@ fn aad(kind: Kind, direction: Direction) -> [u8; 3] {
     [VERSION, kind as u8, direction]
 }
 
-fn expand(keys: &Hkdf<Sha256>, label: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    if keys.expand(label, &mut out).is_err() {
+fn expand(keys: &Hkdf<Sha256>, label: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut out = Zeroizing::new([0; 32]);
+    if keys.expand(label, &mut out[..]).is_err() {
         unreachable!("HKDF-SHA256 expands to 32 bytes");
     }
     out
