@@ -1,17 +1,18 @@
-"""Makes the vectors again and compares them with the committed ones. Exit status 1 where they differ."""
+"""Makes all vectors again and compares them with the committed ones. Exit status 1 where they differ."""
 
 import sys
 
-from ratchet_model import VECTORS, vectors
+import ratchet_model
+import wire_model
 
 
-def main():
-    if not VECTORS.exists():
-        print(f"{VECTORS} is missing", file=sys.stderr)
+def compare(path, text):
+    if not path.exists():
+        print(f"{path} is missing", file=sys.stderr)
         return 1
-    committed, made = VECTORS.read_text().splitlines(), vectors().splitlines()
+    committed, made = path.read_text().splitlines(), text.splitlines()
     if committed == made:
-        print("the committed vectors are what the model makes")
+        print(f"{path.name}: the committed vectors are what the model makes")
         return 0
     for number, (left, right) in enumerate(zip(committed, made), start=1):
         if left != right:
@@ -20,6 +21,11 @@ def main():
     else:
         print(f"{len(committed)} lines committed, {len(made)} made", file=sys.stderr)
     return 1
+
+
+def main():
+    models = (ratchet_model, wire_model)
+    return max([compare(model.VECTORS, model.vectors()) for model in models])
 
 
 if __name__ == "__main__":

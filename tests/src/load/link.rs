@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hearken_proto::address::{Host, RelayAddress};
@@ -22,6 +22,8 @@ use super::LoadError;
 
 /// How long a dial may take, at one address.
 const DIAL: Duration = Duration::from_secs(10);
+/// Dials of one link at a relay that has answered before: where thousands dial at once, datagrams get lost.
+const DIALS_MAX: usize = 5;
 /// Bytes that may be on their way: 64 cells, as clients have it.
 const WINDOW: u32 = 64 * CELL_LEN as u32;
 /// The most that one read takes.
@@ -35,6 +37,8 @@ pub struct Dialler {
     v4: Vec<Endpoint>,
     v6: Vec<Endpoint>,
     next: AtomicUsize,
+    /// A link was made before.
+    reached: AtomicBool,
 }
 
 impl Dialler {
@@ -74,21 +78,44 @@ impl Dialler {
         if v4.is_empty() && v6.is_empty() {
             return Err(LoadError::Machine);
         }
-        Ok(Self { config, places, v4, v6, next: AtomicUsize::new(0) })
+        Ok(Self {
+            config,
+            places,
+            v4,
+            v6,
+            next: AtomicUsize::new(0),
+            reached: AtomicBool::new(false),
+        })
     }
 
-    /// Dials one link, place after place.
+    /// Dials one link, place after place; several times where the relay is known to be there.
     ///
     /// # Errors
     /// [`LoadError::OtherKey`] where somebody with another key answered, else [`LoadError::Unreachable`].
     pub async fn dial(&self) -> Result<Link, LoadError> {
+        let mut dialled = self.dial_once().await;
+        for _ in 1..DIALS_MAX {
+            if !matches!(dialled, Err(LoadError::Unreachable))
+                || !self.reached.load(Ordering::Relaxed)
+            {
+                break;
+            }
+            dialled = self.dial_once().await;
+        }
+        dialled
+    }
+
+    async fn dial_once(&self) -> Result<Link, LoadError> {
         let mut why = LoadError::Unreachable;
         for place in &self.places {
             let endpoints = if place.is_ipv4() { &self.v4 } else { &self.v6 };
             let turn = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(endpoint) = endpoints.get(turn % endpoints.len().max(1)) else { continue };
             match tokio::time::timeout(DIAL, self.dial_at(endpoint, *place)).await {
-                Ok(Ok(link)) => return Ok(link),
+                Ok(Ok(link)) => {
+                    self.reached.store(true, Ordering::Relaxed);
+                    return Ok(link);
+                }
                 Ok(Err(LoadError::OtherKey)) => why = LoadError::OtherKey,
                 Ok(Err(_)) | Err(_) => {}
             }
