@@ -19,3 +19,6 @@ pub mod seal;
 pub mod time;
 pub mod tls;
 pub mod wire;
+
+#[cfg(test)]
+mod vectors;

@@ -466,3 +466,6 @@ fn expand(keys: &Hkdf<Sha256>, label: &[u8]) -> Zeroizing<[u8; 32]> {
 }
 
 const _: () = assert!(ENC_LEN >= FRESHNESS_LEN);
+
+#[cfg(test)]
+pub(crate) mod tests;

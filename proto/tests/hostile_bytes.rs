@@ -71,11 +71,7 @@ fn a_changed_bit_anywhere_in_an_open_is_refused_or_was_never_read() {
         let Some(changed) = flipped(&open, at, (at % 8) as u8) else { continue };
         let accepted = AcceptedRoute::accept(&context(1), &secret, changed, &mut rng);
         // Frame and routing are link-local; the seal covers everything behind them.
-        assert_eq!(
-            accepted.is_ok(),
-            (..16 + ROUTING_LEN).contains(&at) && at != 8,
-            "byte {at}"
-        );
+        assert_eq!(accepted.is_ok(), (..16 + ROUTING_LEN).contains(&at) && at != 8, "byte {at}");
     }
 }
 
