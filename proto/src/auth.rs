@@ -138,3 +138,127 @@ fn mac(
     let mac = mac.finalize().into_bytes().into();
     contributory.then_some(mac)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::ids::Fingerprint;
+    use crate::seal::KeyEpoch;
+
+    const ID: [u8; 32] = [3; 32];
+
+    #[test]
+    fn a_proof_holds_for_the_one_role_object_relay_epoch_and_session_that_it_was_made_for() {
+        let (ours, relay) = keys();
+        let (context, hash) = (context(1, 2), RouteHash::from_bytes([4; 32]));
+        let prove = |role, id: &[u8; 32], context: &RouteContext, hash: &RouteHash| {
+            ours.prove(role, id, &relay.public_key(), context, hash).unwrap()
+        };
+        let holds = |proof: &[u8; MAC_LEN]| {
+            relay.verify(&ours.public_key(), Role::Receive, &ID, &context, &hash, proof)
+        };
+        assert!(holds(&prove(Role::Receive, &ID, &context, &hash)));
+        for role in [Role::Unspecified, Role::Send, Role::Claim, Role::Write] {
+            assert!(!holds(&prove(role, &ID, &context, &hash)), "{role:?}");
+        }
+        let other_hash = RouteHash::from_bytes([5; 32]);
+        assert!(!holds(&prove(Role::Receive, &[9; 32], &context, &hash)));
+        assert!(!holds(&prove(Role::Receive, &ID, &self::context(9, 2), &hash)));
+        assert!(!holds(&prove(Role::Receive, &ID, &self::context(1, 9), &hash)));
+        assert!(!holds(&prove(Role::Receive, &ID, &context, &other_hash)));
+    }
+
+    #[test]
+    fn a_proof_by_another_key_or_against_another_relays_key_is_refused() {
+        let (ours, relay) = keys();
+        let (context, hash) = (context(1, 2), RouteHash::from_bytes([4; 32]));
+        let other = ObjectSecretKey::from_bytes(&[7; 32]);
+        let by_other = other.prove(Role::Send, &ID, &relay.public_key(), &context, &hash).unwrap();
+        assert!(!relay.verify(&ours.public_key(), Role::Send, &ID, &context, &hash, &by_other));
+        let elsewhere = AuthSecretKey::from_bytes(&[8; 32]).public_key();
+        let proof = ours.prove(Role::Send, &ID, &elsewhere, &context, &hash).unwrap();
+        assert!(!relay.verify(&ours.public_key(), Role::Send, &ID, &context, &hash, &proof));
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_other_length_of_a_proof_is_refused() {
+        let (ours, relay) = keys();
+        let (context, hash) = (context(1, 2), RouteHash::from_bytes([4; 32]));
+        let proof = ours.prove(Role::Claim, &ID, &relay.public_key(), &context, &hash).unwrap();
+        let holds = |proof: &[u8]| {
+            relay.verify(&ours.public_key(), Role::Claim, &ID, &context, &hash, proof)
+        };
+        for bit in 0..MAC_LEN * 8 {
+            let mut changed = proof;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!holds(&changed), "bit {bit}");
+        }
+        for len in 0..MAC_LEN {
+            assert!(!holds(&proof[..len]));
+        }
+        assert!(!holds(&[&proof[..], &[0]].concat()));
+        assert!(holds(&proof));
+    }
+
+    #[test]
+    fn points_of_small_order_prove_nothing_on_either_side() {
+        let (ours, relay) = keys();
+        let (context, hash) = (context(1, 2), RouteHash::from_bytes([4; 32]));
+        for point in small_order_points() {
+            assert_eq!(ours.prove(Role::Write, &ID, &point, &context, &hash), None);
+            // Whoever names such a key knows the agreement, and so the code: it is refused all the same.
+            let known = forged(&context, &hash);
+            assert!(!relay.verify(&point, Role::Write, &ID, &context, &hash, &known));
+            assert!(!relay.verify(&point, Role::Write, &ID, &context, &hash, &[0; MAC_LEN]));
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_no_key() {
+        let (ours, relay) = keys();
+        assert_eq!(format!("{ours:?} {relay:?}"), "ObjectSecretKey(..) AuthSecretKey(..)");
+        assert_eq!(*ours.to_bytes(), [5; 32]);
+    }
+
+    fn keys() -> (ObjectSecretKey, AuthSecretKey) {
+        (ObjectSecretKey::from_bytes(&[5; 32]), AuthSecretKey::from_bytes(&[6; 32]))
+    }
+
+    fn context(relay: u8, epoch: u8) -> RouteContext {
+        RouteContext {
+            fingerprint: Fingerprint::from_bytes([relay; 32]),
+            key_epoch: KeyEpoch::from_bytes([epoch; 8]),
+        }
+    }
+
+    /// The code over an agreement of zeros.
+    fn forged(context: &RouteContext, hash: &RouteHash) -> [u8; MAC_LEN] {
+        let fingerprint = context.fingerprint.as_bytes();
+        let info = [&[4], &ID[..], fingerprint, context.key_epoch.as_bytes()].concat();
+        let mut key = [0; 32];
+        Hkdf::<Sha256>::new(Some(SALT), &[0; 32]).expand(&info, &mut key).unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+        mac.update(hash.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Orders 1, 2, 4 and 8 of the curve and its twist, and the same not reduced (RFC 7748, 7).
+    fn small_order_points() -> Vec<[u8; 32]> {
+        let from_hex = |hex: &str| -> [u8; 32] {
+            data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap().try_into().unwrap()
+        };
+        [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        ]
+        .map(from_hex)
+        .to_vec()
+    }
+}

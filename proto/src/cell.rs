@@ -295,3 +295,116 @@ impl CloseReason {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    const KINDS: [Kind; 5] = [Kind::Info, Kind::Open, Kind::Data, Kind::Close, Kind::Pad];
+
+    #[test]
+    fn any_length_but_4096_is_refused() {
+        for len in [0, 1, 16, 4_095, 4_097, 8_192] {
+            assert_eq!(Cell::parse(&vec![3; len]), Err(CellError::Length));
+        }
+    }
+
+    #[test]
+    fn any_kind_but_the_five_is_refused() {
+        let mut bytes = [0; CELL_LEN];
+        for byte in 0..=u8::MAX {
+            bytes[KIND_AT] = byte;
+            match Cell::parse(&bytes) {
+                Ok(cell) => assert_eq!(cell.kind() as u8, byte),
+                Err(error) => assert!(error == CellError::Kind && !(1..=5).contains(&byte)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_holds_what_its_kind_has_and_nothing_else() {
+        for kind in KINDS {
+            let routed = matches!(kind, Kind::Open | Kind::Info);
+            for at in FLAGS_AT..FRAME_LEN {
+                for byte in 1..=u8::MAX {
+                    let mut bytes = *Cell::new(kind, 1, &mut rng()).as_bytes();
+                    bytes[at] = byte;
+                    let holds = match at {
+                        FLAGS_AT => routed && byte == FLAG_LAST_HOP,
+                        EPOCH_HINT_AT => routed,
+                        REASON_AT => kind == Kind::Close && byte <= 5,
+                        _ => false,
+                    };
+                    let expected = if holds { Ok(kind) } else { Err(CellError::Frame) };
+                    assert_eq!(Cell::parse(&bytes).map(|cell| cell.kind()), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_cell_made_is_one_that_is_read_and_all_behind_its_frame_is_random() {
+        for kind in KINDS {
+            let (one, two) = (Cell::new(kind, 7, &mut rng()), Cell::new(kind, 7, &mut other_rng()));
+            assert_eq!(Cell::parse(one.as_bytes()).as_ref(), Ok(&one));
+            assert_eq!((one.kind(), one.route()), (kind, 7));
+            let same = |from: usize| {
+                (from..CELL_LEN).filter(|at| one.as_bytes()[*at] == two.as_bytes()[*at]).count()
+            };
+            // Of 4,080 random bytes about 16 are equal by chance.
+            assert!(same(FRAME_LEN) < 64);
+        }
+    }
+
+    #[test]
+    fn a_close_says_why_and_others_say_nothing() {
+        for (byte, reason) in (0..).zip([
+            CloseReason::Done,
+            CloseReason::Refused,
+            CloseReason::Unreachable,
+            CloseReason::OtherKey,
+            CloseReason::Busy,
+            CloseReason::UnknownEpoch,
+        ]) {
+            let cell = Cell::close(u64::MAX, reason, &mut rng());
+            assert_eq!(cell.close_reason(), Some(reason));
+            assert_eq!((cell.route(), cell.as_bytes()[REASON_AT]), (u64::MAX, byte));
+        }
+        assert_eq!(Cell::new(Kind::Data, 0, &mut rng()).close_reason(), None);
+    }
+
+    #[test]
+    fn nothing_of_a_next_hop_goes_on_with_a_stripped_cell() {
+        let mut cell = Cell::new(Kind::Open, 1, &mut rng());
+        cell.set_last_hop();
+        cell.set_epoch_hint(9);
+        cell.name_next_hop(&[0xaa; ROUTING_LEN]);
+        assert!(!cell.is_last_hop());
+        let sealed = cell.as_bytes()[SEAL_AT..].to_vec();
+        cell.strip_next_hop(&mut other_rng());
+        assert!(cell.is_last_hop());
+        assert!(cell.routing().iter().filter(|byte| **byte == 0xaa).count() < 32);
+        assert_eq!(&cell.as_bytes()[SEAL_AT..], sealed);
+        assert_eq!(cell.epoch_hint(), 9);
+        assert!(Cell::parse(cell.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn debug_output_is_the_kind_alone() {
+        let cell = Cell::new(Kind::Data, 77, &mut rng());
+        assert_eq!(format!("{cell:?}"), "Cell { kind: Data, .. }");
+    }
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(1)
+    }
+
+    fn other_rng() -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(2)
+    }
+}

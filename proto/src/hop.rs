@@ -165,3 +165,130 @@ impl fmt::Debug for HopSecretKey {
         f.write_str("HopSecretKey(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::seal::KeyEpoch;
+
+    #[test]
+    fn the_entry_relay_reads_what_was_sealed_to_it() {
+        for place in ["relay.example:443", "192.0.2.1:1", "[2001:db8::1]:65535"] {
+            let (secret, context, mut rng) = entry();
+            let next = next(place);
+            let routing = secret.public_key().seal(&context, &next, &mut rng).unwrap();
+            assert_eq!(secret.open(&context, &routing).unwrap(), next);
+        }
+    }
+
+    #[test]
+    fn the_longest_place_fits() {
+        let label = "a".repeat(63);
+        let name = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        let (secret, context, mut rng) = entry();
+        let next = next(&format!("{name}:65535"));
+        let routing = secret.public_key().seal(&context, &next, &mut rng).unwrap();
+        assert_eq!(secret.open(&context, &routing).unwrap(), next);
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_other_length_is_refused() {
+        let (secret, context, mut rng) = entry();
+        let routing = secret.public_key().seal(&context, &next("a.example:1"), &mut rng).unwrap();
+        for bit in 0..ROUTING_LEN * 8 {
+            let mut changed = routing;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            // The top bit of an X25519 key is not part of its value (RFC 7748, 5); HPKE binds the bytes all the same.
+            assert_eq!(secret.open(&context, &changed), Err(SealError::NotOpened), "bit {bit}");
+        }
+        for len in [0, 1, 31, 32, 48, ROUTING_LEN - 1] {
+            assert_eq!(secret.open(&context, &routing[..len]), Err(SealError::NotOpened));
+        }
+        let longer = [&routing[..], &[0]].concat();
+        assert_eq!(secret.open(&context, &longer), Err(SealError::NotOpened));
+    }
+
+    #[test]
+    fn another_relay_epoch_or_key_reads_nothing() {
+        let (secret, context, mut rng) = entry();
+        let routing = secret.public_key().seal(&context, &next("a.example:1"), &mut rng).unwrap();
+        let relay = RouteContext { fingerprint: Fingerprint::from_bytes([9; 32]), ..context };
+        let epoch = RouteContext { key_epoch: KeyEpoch::from_bytes([9; 8]), ..context };
+        let other = HopSecretKey::from_bytes(&[9; 32]);
+        for (key, context) in [(&secret, &relay), (&secret, &epoch), (&other, &context)] {
+            assert_eq!(key.open(context, &routing), Err(SealError::NotOpened));
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_and_is_no_next_hop_is_refused() {
+        let (secret, context, _) = entry();
+        let hop = |len: u16, rest: &[u8]| [&len.to_be_bytes()[..], &[1; 32], rest].concat();
+        for plain in [
+            vec![],
+            hop(0, b""),
+            hop(31, b""),
+            hop(32, b""),
+            hop(u16::MAX, b"a.example:1"),
+            hop(43, b"a.example:0"),
+            hop(43, b"a.exampl\xff:1"),
+            hop(42, b"a.example:12"),
+        ] {
+            let routing = sealed(&secret, &context, &plain);
+            assert_eq!(secret.open(&context, &routing), Err(SealError::NotOpened), "{plain:?}");
+        }
+        // The control: the same way of sealing is read where the content holds.
+        assert!(
+            secret.open(&context, &sealed(&secret, &context, &hop(43, b"a.example:1"))).is_ok()
+        );
+    }
+
+    #[test]
+    fn one_next_hop_sealed_twice_looks_different() {
+        let (secret, context, mut rng) = entry();
+        let mut seal =
+            || secret.public_key().seal(&context, &next("a.example:1"), &mut rng).unwrap();
+        assert_ne!(seal(), seal());
+    }
+
+    #[test]
+    fn a_point_of_small_order_is_not_sealed_to() {
+        let (_, context, mut rng) = entry();
+        let zero = HopPublicKey::from_bytes(&[0; 32]);
+        let sealed = zero.and_then(|key| key.seal(&context, &next("a.example:1"), &mut rng));
+        assert_eq!(sealed, Err(SealError::PublicKey));
+    }
+
+    fn entry() -> (HopSecretKey, RouteContext, ChaCha20Rng) {
+        let context = RouteContext {
+            fingerprint: Fingerprint::from_bytes([1; 32]),
+            key_epoch: KeyEpoch::from_bytes([2; 8]),
+        };
+        (HopSecretKey::from_bytes(&[3; 32]), context, ChaCha20Rng::seed_from_u64(4))
+    }
+
+    fn next(place: &str) -> NextHop {
+        NextHop { fingerprint: Fingerprint::from_bytes([5; 32]), host_port: place.parse().unwrap() }
+    }
+
+    fn sealed(key: &HopSecretKey, context: &RouteContext, plain: &[u8]) -> Vec<u8> {
+        let mut rng = ChaCha20Rng::seed_from_u64(6);
+        let mut padded = plain.to_vec();
+        padded.resize(HOP_PLAIN_LEN, 0);
+        let (enc, mut sender) =
+            hpke::setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+                &OpModeS::Base,
+                &key.public_key().0,
+                &context.info(INFO_LABEL),
+                &mut rng,
+            )
+            .unwrap();
+        let ciphertext = sender.seal(&padded, b"").unwrap();
+        [&enc.to_bytes()[..], &ciphertext].concat()
+    }
+}

@@ -117,3 +117,38 @@ impl fmt::Debug for Fingerprint {
         f.write_str("Fingerprint(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn one_key_has_another_id_in_every_role() {
+        let ids = [
+            *RecvId::of(&[1; 32]).as_bytes(),
+            *SendId::of(&[1; 32]).as_bytes(),
+            *ClaimId::of(&[1; 32]).as_bytes(),
+            *ObjectId::of(&[1; 32]).as_bytes(),
+            *PutId::of(&[1; 32]).as_bytes(),
+            *Fingerprint::of(&[1; 32]).as_bytes(),
+        ];
+        for (index, id) in ids.iter().enumerate() {
+            assert!(!ids[index + 1..].contains(id));
+        }
+        assert_ne!(RecvId::of(&[1; 32]), RecvId::of(&[2; 32]));
+    }
+
+    #[test]
+    fn ids_are_32_bytes_and_show_nothing() {
+        assert!(SendId::try_from(&[0; 31][..]).is_err());
+        assert!(SendId::try_from(&[0; 33][..]).is_err());
+        let id = SendId::try_from(&[7; 32][..]).unwrap();
+        assert_eq!(id.as_bytes(), &[7; 32]);
+        assert_eq!(
+            format!("{id:?} {:?}", Fingerprint::from_bytes([7; 32])),
+            "SendId(..) Fingerprint(..)"
+        );
+    }
+}

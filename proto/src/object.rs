@@ -45,3 +45,34 @@ impl Default for Root {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn order_number_and_content_of_the_chunks_all_count() {
+        let hashes = [[1; 32], [2; 32]];
+        let root = |hashes: &[[u8; 32]]| {
+            let mut root = Root::default();
+            hashes.iter().for_each(|hash| root.push(hash));
+            root.finish()
+        };
+        let whole = root(&hashes);
+        assert_eq!(whole, root(&hashes));
+        for other in [&[][..], &hashes[..1], &[[2; 32], [1; 32]], &[[1; 32], [2; 32], [2; 32]]] {
+            assert_ne!(whole, root(other));
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_not_hashed_like_a_blob_that_is_put() {
+        let blob = Blob::new(Box::new([1; 2_400]));
+        assert_ne!(chunk_hash(&blob), *blob.put_id().as_bytes());
+        let mut changed = [1; 2_400];
+        changed[2_399] = 0;
+        assert_ne!(chunk_hash(&blob), chunk_hash(&Blob::new(Box::new(changed))));
+    }
+}

@@ -93,3 +93,68 @@ fn zero_bits(prefix: &Sha256, nonce: u64) -> u32 {
     }
     bits
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::ids::Fingerprint;
+    use crate::seal::KeyEpoch;
+
+    #[test]
+    fn a_search_finds_what_verifies_and_no_more_bits_than_it_has() {
+        let context = context(1, 2);
+        let challenge = challenge(&context);
+        let nonce = find(&challenge, 12);
+        let bits = zero_bits(&prefix(&challenge), nonce);
+        assert!(bits >= 12);
+        assert!((0..=bits).all(|bits| verify(&challenge, bits, nonce)));
+        assert!(!verify(&challenge, bits + 1, nonce));
+        assert!(!verify(&challenge, u32::MAX, nonce));
+    }
+
+    #[test]
+    fn a_proof_is_bound_to_purpose_relay_epoch_object_and_size() {
+        let context = context(1, 2);
+        let challenge = challenge(&context);
+        let nonce = find(&challenge, 16);
+        let (relay, epoch) = (self::context(9, 2), self::context(1, 9));
+        for other in [
+            Challenge { purpose: Purpose::Mailbox, ..challenge },
+            Challenge { context: &relay, ..challenge },
+            Challenge { context: &epoch, ..challenge },
+            Challenge { object_id: &[9; 32], ..challenge },
+            Challenge { size: 8, ..challenge },
+        ] {
+            assert!(!verify(&other, 16, nonce), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_search_goes_on_past_the_last_nonce_and_refuses_more_than_a_phone_does() {
+        let context = context(1, 2);
+        let challenge = challenge(&context);
+        let mut search = Search::new(&challenge, 8, u64::MAX).unwrap();
+        let nonce = (0..100).find_map(|_| search.advance()).unwrap();
+        assert!(verify(&challenge, 8, nonce));
+        assert!(Search::new(&challenge, POW_BITS_MAX, 0).is_some());
+        assert!(Search::new(&challenge, POW_BITS_MAX + 1, 0).is_none());
+    }
+
+    fn find(challenge: &Challenge<'_>, bits: u32) -> u64 {
+        let mut search = Search::new(challenge, bits, 0).unwrap();
+        (0..10_000).find_map(|_| search.advance()).unwrap()
+    }
+
+    fn challenge(context: &RouteContext) -> Challenge<'_> {
+        Challenge { purpose: Purpose::Object, context, object_id: &[3; 32], size: 7 }
+    }
+
+    fn context(relay: u8, epoch: u8) -> RouteContext {
+        RouteContext {
+            fingerprint: Fingerprint::from_bytes([relay; 32]),
+            key_epoch: KeyEpoch::from_bytes([epoch; 8]),
+        }
+    }
+}

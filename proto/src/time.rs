@@ -68,3 +68,32 @@ impl UnixDay {
         UnixMillis(u64::from(self.0) * DAY_MS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn an_hour_and_a_day_begin_with_their_first_millisecond() {
+        assert_eq!(UnixMillis(DAY_MS - 1).day(), UnixDay(0));
+        assert_eq!(UnixMillis(DAY_MS).day(), UnixDay(1));
+        assert_eq!(UnixMillis(HOUR_MS - 1).hour(), UnixHour(0));
+        assert_eq!(UnixMillis(HOUR_MS).hour(), UnixHour(1));
+        assert_eq!(UnixHour(49).day(), UnixDay(2));
+        assert_eq!(UnixHour(49).start().hour(), UnixHour(49));
+        assert_eq!(UnixDay(2).start().day(), UnixDay(2));
+    }
+
+    #[test]
+    fn time_saturates_at_both_ends() {
+        let last = UnixMillis(u64::MAX);
+        assert_eq!(last.hour(), UnixHour(u32::MAX));
+        assert_eq!(last.day(), UnixDay(u32::MAX));
+        assert_eq!(last.after(Duration::MAX), last);
+        assert_eq!(UnixMillis(1).since(UnixMillis(2)), Duration::ZERO);
+        assert_eq!(UnixMillis(5).since(UnixMillis(2)), Duration::from_millis(3));
+        let _ = UnixHour(u32::MAX).start().after(Duration::from_secs(1));
+    }
+}
