@@ -23,6 +23,9 @@ use crate::vault::{KdfCost, RecoveryPhrase, Vault, VaultError};
 /// The longest name of a contact, in bytes.
 pub const NAME_MAX: usize = 200;
 
+/// How long a call that reached the network goes on with what else is due.
+const DUE_TIME: Duration = Duration::from_secs(5);
+
 /// How a client is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -307,10 +310,16 @@ impl Client {
             .await?
         {
             ErrandOutcome::Invited { contact, link } => {
+                self.do_what_is_due().await?;
                 Ok(Invitation { link, contact: self.contact(contact).await? })
             }
             _ => Err(ClientError::Ended),
         }
+    }
+
+    /// The network was reached: what waits goes out, a first greeting above all. What cannot, goes another time.
+    async fn do_what_is_due(&self) -> Result<(), ClientError> {
+        self.sync(DUE_TIME).await.map(|_| ())
     }
 
     /// Invitations that nobody has used yet and that have not expired, oldest first.
@@ -342,6 +351,7 @@ impl Client {
         match self.driver.errand(move |engine, now, rng| engine.join(&link, name, now, rng)).await?
         {
             ErrandOutcome::Joined { contact, mailbox_on_theirs } => {
+                self.do_what_is_due().await?;
                 Ok(Joined { contact: self.contact(contact).await?, mailbox_on_theirs })
             }
             _ => Err(ClientError::Ended),

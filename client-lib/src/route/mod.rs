@@ -11,6 +11,7 @@
 //!
 //! Deliberately not here: sockets (`carrier`), which relay to use as entry, when to open a session again, and what a
 //! command means (the engine). A session that ends is never opened again by itself.
+#![deny(clippy::disallowed_methods)]
 
 mod deadline;
 mod error;
