@@ -25,6 +25,9 @@ use crate::message::{Message, MessageId, MessageKind, MessageState, Notice};
 use crate::ratchet::Ratchet;
 use crate::vault::VaultError;
 
+/// The last moment that a calendar writes in four digits, 9999-12-31T23:59:59.999Z: a writer's clock may say anything.
+const SENT_AT_MAX: u64 = 253_402_300_799_999;
+
 /// What some blobs brought.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
@@ -251,7 +254,7 @@ fn join_fragment(
         from_me: false,
         kind: MessageKind::Text,
         text: text.text.clone(),
-        sent_at: UnixMillis(content.sent_at_ms),
+        sent_at: UnixMillis(content.sent_at_ms.min(SENT_AT_MAX)),
         received_at: Some(now),
         state: MessageState::Received,
     };
@@ -305,5 +308,144 @@ fn line(
         sent_at: now,
         received_at: Some(now),
         state: MessageState::Received,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use hearken_proto::time::UnixHour;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::handshake;
+    use crate::sync::MIGRATIONS;
+    use crate::sync::records::NewContact;
+    use crate::vault::Vault;
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    /// An inviter's vault, and the ratchet of somebody who has joined.
+    struct Pair {
+        vault: Vault,
+        joiner: Ratchet,
+        contact: ContactId,
+        rng: ChaCha20Rng,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(1);
+            let mut vault = Vault::open_in_memory(MIGRATIONS).unwrap();
+            let contact = ContactId::from_bytes([1; 16]);
+            let inviter = Inviter::create(&mut rng, "relay", &[2; 32], UnixHour(u32::MAX)).unwrap();
+            let joined = handshake::join(&mut rng, inviter.link_secret(), inviter.card()).unwrap();
+            vault
+                .transaction(|tx| {
+                    let new = NewContact {
+                        id: contact,
+                        name: None,
+                        stage: Stage::Invited,
+                        link: Some("link"),
+                        link_hash: [3; 32],
+                        expires_hour: u32::MAX,
+                    };
+                    records::insert_contact(tx, &new)?;
+                    records::set_contact(tx, contact, "inviter", inviter.to_bytes().to_vec())
+                })
+                .unwrap();
+            Self { vault, joiner: joined.ratchet, contact, rng }
+        }
+
+        fn says(&mut self, message: u8, sent_at_ms: u64, text: &str) -> Blob {
+            let content = Content { sent_at_ms, text: Some(Text { text: text.to_owned() }) };
+            let packet = content.into_packets([message; 16]).remove(0);
+            Blob::new(self.joiner.encrypt(&mut self.rng, &packet.encode_to_vec()).unwrap())
+        }
+
+        fn receive(&mut self, blob: &Blob) -> Vec<Message> {
+            let (contact, rng) = (self.contact, &mut self.rng);
+            let received = self.vault.transaction(|tx| {
+                let mut received = Received::default();
+                receive(tx, contact, blob, NOW, rng, &mut received)?;
+                Ok::<_, VaultError>(received)
+            });
+            received.unwrap().messages
+        }
+
+        fn missing(&self) -> u32 {
+            let lines = messages::history(self.vault.database(), self.contact, 100).unwrap();
+            let missing = lines.iter().map(|line| match line.kind {
+                MessageKind::Gap { missing } => missing,
+                _ => 0,
+            });
+            missing.sum()
+        }
+    }
+
+    #[test]
+    fn a_writers_clock_may_say_anything() {
+        let mut pair = Pair::new();
+        let blob = pair.says(1, u64::MAX, "from the end of time");
+        let messages = pair.receive(&blob);
+        assert_eq!(messages[0].text(), "from the end of time");
+        assert_eq!(messages[0].sent_at(), UnixMillis(SENT_AT_MAX));
+    }
+
+    #[test]
+    fn a_blob_that_comes_again_changes_nothing() {
+        let mut pair = Pair::new();
+        let blob = pair.says(1, 1, "once");
+        assert_eq!(pair.receive(&blob).len(), 1);
+        assert!(pair.receive(&blob).is_empty());
+        assert_eq!(pair.missing(), 0);
+        // A message sealed again after a rollback of its writer has the same id: it is shown once.
+        let again = pair.says(1, 1, "once");
+        assert!(pair.receive(&again).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_one_gap_and_what_comes_after_is_read() {
+        let mut pair = Pair::new();
+        let (first, lost, next) =
+            (pair.says(1, 1, "first"), pair.says(2, 2, "lost"), pair.says(3, 3, "next"));
+        pair.receive(&first);
+        let mut garbled = *lost.as_bytes();
+        garbled[2_000] ^= 1;
+        pair.receive(&Blob::new(Box::new(garbled)));
+        assert_eq!(pair.missing(), 1);
+        assert_eq!(pair.receive(&next)[0].text(), "next");
+        assert_eq!(pair.missing(), 1, "the number passed over is the one that was garbled");
+        let (dropped, after) = (pair.says(4, 4, "dropped"), pair.says(5, 5, "after"));
+        drop(dropped);
+        pair.receive(&after);
+        assert_eq!(pair.missing(), 2);
+    }
+
+    #[test]
+    fn a_blocked_contact_is_dropped_unseen() {
+        let mut pair = Pair::new();
+        let (first, second) = (pair.says(1, 1, "first"), pair.says(2, 2, "second"));
+        pair.receive(&first);
+        let contact = pair.contact;
+        pair.vault.transaction(|tx| records::set_contact(tx, contact, "blocked", 1)).unwrap();
+        assert!(pair.receive(&second).is_empty());
+        let history = messages::history(pair.vault.database(), contact, 100).unwrap();
+        assert!(!history.iter().any(|line| line.text() == "second"));
+    }
+
+    #[test]
+    fn fragments_that_lie_about_themselves_are_gaps() {
+        let mut pair = Pair::new();
+        for (index, count) in [(0, 0), (1, 1), (0, FRAGMENTS_MAX + 1), (u32::MAX, 2)] {
+            let fragment = Fragment { message: vec![1; 16], index, count, body: vec![1] };
+            let packet = Packet { introduction: None, fragment: Some(fragment) };
+            let body = packet.encode_to_vec();
+            let blob = Blob::new(pair.joiner.encrypt(&mut pair.rng, &body).unwrap());
+            pair.receive(&blob);
+        }
+        assert_eq!(pair.missing(), 4);
     }
 }

@@ -276,7 +276,9 @@ impl Receiver {
     /// A blob was pushed. One that stands behind the last is kept until the engine takes it; others came before.
     pub(crate) fn handle_push(&mut self, session: SessionId, position: u64, blob: Blob) {
         let ours = self.session == Some(session) || self.successor == Some(session);
-        if ours && position > self.arrived_up_to {
+        // No honest relay gets there, and the vault could not store it.
+        let storable = i64::try_from(position).is_ok();
+        if ours && storable && position > self.arrived_up_to {
             self.arrived_up_to = position;
             self.arrived.push((position, blob));
         }
