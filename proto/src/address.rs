@@ -280,3 +280,6 @@ fn base32() -> data_encoding::Encoding {
         Err(_) => unreachable!("32 distinct symbols make a base32"),
     }
 }
+
+#[cfg(test)]
+mod tests;

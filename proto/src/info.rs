@@ -216,3 +216,6 @@ impl VerifiedInfo {
         &self.info
     }
 }
+
+#[cfg(test)]
+mod tests;

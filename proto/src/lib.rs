@@ -21,4 +21,8 @@ pub mod tls;
 pub mod wire;
 
 #[cfg(test)]
+mod goldens;
+#[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod vectors;

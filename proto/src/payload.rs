@@ -176,3 +176,130 @@ fn reply_has_blob(reply: &Reply) -> bool {
         Some(reply::Reply::Delivery(_) | reply::Reply::Push(_) | reply::Reply::Chunk(_))
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::wire::{
+        Auth, Delivery, Empty, ObjectChunk, ObjectChunkRead, ObjectDeclaration, ObjectPut, Ping,
+        Put,
+    };
+
+    #[test]
+    fn a_blob_comes_with_the_messages_that_have_one_and_with_no_other() {
+        for (command, has_blob) in [
+            (command::Command::Put(Put { put_id: vec![1; 32] }), true),
+            (object_put(object_put::Step::Chunk(ObjectChunk { index: 1 })), true),
+            (object_put(object_put::Step::Declaration(ObjectDeclaration::default())), false),
+            (command::Command::ObjectPut(ObjectPut { step: None }), false),
+            (command::Command::Ping(Ping {}), false),
+        ] {
+            let command = Command { auth: None, command: Some(command) };
+            let (right, wrong) = if has_blob { (Some(blob()), None) } else { (None, Some(blob())) };
+            let refused = Payload::of_command(&command, wrong.as_ref());
+            assert_eq!(refused.unwrap_err(), PayloadError::Blob);
+            let payload = Payload::of_command(&command, right.as_ref()).unwrap();
+            assert_eq!(payload.command().unwrap(), (command, right));
+        }
+        for (reply, has_blob) in [
+            (reply::Reply::Delivery(Delivery { position: u64::MAX }), true),
+            (reply::Reply::Push(Delivery { position: 1 }), true),
+            (reply::Reply::Chunk(ObjectChunkRead { index: 0, chunks: 1 }), true),
+            (reply::Reply::Empty(Empty {}), false),
+        ] {
+            let reply = Reply { reply: Some(reply) };
+            let (right, wrong) = if has_blob { (Some(blob()), None) } else { (None, Some(blob())) };
+            let refused = Payload::of_reply(&reply, wrong.as_ref());
+            assert_eq!(refused.unwrap_err(), PayloadError::Blob);
+            let payload = Payload::of_reply(&reply, right.as_ref()).unwrap();
+            assert_eq!(payload.reply().unwrap(), (reply, right));
+        }
+    }
+
+    #[test]
+    fn the_longest_command_with_a_blob_has_its_proof_beside_it() {
+        let auth = Auth { role: 2, public_key: vec![1; 32], mac: vec![2; 32] };
+        let put = command::Command::Put(Put { put_id: vec![3; 32] });
+        let command = Command { auth: Some(auth), command: Some(put) };
+        assert!(command.encoded_len() <= COMMAND_WITH_BLOB_MAX);
+        let payload = Payload::of_command(&command, Some(&blob())).unwrap();
+        assert_eq!(payload.command().unwrap(), (command, Some(blob())));
+    }
+
+    #[test]
+    fn a_message_fits_to_the_byte_and_not_a_byte_more() {
+        for (max, blob) in [(COMMAND_WITH_BLOB_MAX, Some(blob())), (COMMAND_ALONE_MAX, None)] {
+            let longest =
+                (0..max).rev().find(|len| long(*len, &blob).encoded_len() <= max).unwrap();
+            assert_eq!(long(longest, &blob).encoded_len(), max);
+            let payload = Payload::of_command(&long(longest, &blob), blob.as_ref()).unwrap();
+            assert_eq!(payload.command().unwrap(), (long(longest, &blob), blob.clone()));
+            for len in [longest + 1, 70_000] {
+                let refused = Payload::of_command(&long(len, &blob), blob.as_ref());
+                assert_eq!(refused.unwrap_err(), PayloadError::TooLong);
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_that_does_not_hold_and_bytes_that_should_be_zero_are_malformed() {
+        let put = command::Command::Put(Put { put_id: vec![1; 32] });
+        let with_blob = Command { auth: None, command: Some(put) };
+        let ping = Command { auth: None, command: Some(command::Command::Ping(Ping {})) };
+        for (command, blob) in [(with_blob, Some(blob())), (ping, None)] {
+            let used = COMMAND_PREFIX_LEN + command.encoded_len();
+            let blob_at = COMMAND_LEN..COMMAND_LEN + BLOB_LEN;
+            for at in used..SEALED_LEN {
+                let mut payload = Payload::of_command(&command, blob.as_ref()).unwrap();
+                payload.0[at] ^= 1;
+                let unread = blob.is_some() && blob_at.contains(&at);
+                assert_eq!(payload.command().is_ok(), unread, "byte {at}");
+            }
+            for len in [COMMAND_ALONE_MAX + 1, usize::from(u16::MAX)] {
+                let mut payload = Payload::of_command(&command, blob.as_ref()).unwrap();
+                payload.0[..2].copy_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
+                assert_eq!(payload.command().unwrap_err(), PayloadError::Malformed);
+            }
+        }
+        let mut long_with_blob = Payload::of_command(&long(200, &None), None).unwrap();
+        long_with_blob.0[2] = 0x22; // `Put` in the place of `Create`
+        assert_eq!(long_with_blob.command().unwrap_err(), PayloadError::Malformed);
+    }
+
+    #[test]
+    fn a_blob_is_2400_bytes() {
+        for len in [0, 1, 2_399, 2_401] {
+            assert_eq!(Blob::try_from(&vec![0; len][..]), Err(PayloadError::Blob));
+        }
+        assert_eq!(Blob::try_from(&[6; 2_400][..]), Ok(blob()));
+    }
+
+    #[test]
+    fn debug_output_shows_no_content() {
+        let ping = Command { auth: None, command: Some(command::Command::Ping(Ping {})) };
+        let payload = Payload::of_command(&ping, None).unwrap();
+        assert_eq!(format!("{payload:?} {:?}", blob()), "Payload(..) Blob(..)");
+    }
+
+    fn object_put(step: object_put::Step) -> command::Command {
+        command::Command::ObjectPut(ObjectPut { step: Some(step) })
+    }
+
+    /// A command that is as long as its claim key.
+    fn long(len: usize, blob: &Option<Blob>) -> Command {
+        let command = match blob {
+            Some(_) => command::Command::Put(Put { put_id: vec![1; len] }),
+            None => command::Command::Create(crate::wire::Create {
+                claim_public_key: vec![1; len],
+                ..Default::default()
+            }),
+        };
+        Command { auth: None, command: Some(command) }
+    }
+
+    fn blob() -> Blob {
+        Blob::new(Box::new([6; BLOB_LEN]))
+    }
+}
