@@ -39,14 +39,14 @@ async fn talk(route: RouteChoice) {
     let invitation = amina.invite(Some("Ben".into()), Duration::from_secs(7_200)).await.unwrap();
     // Written before the other is there: it waits.
     let early = amina.send_text(invitation.contact.id(), "early").await.unwrap();
-    assert_eq!(amina.wait_sent(early, Duration::from_secs(20)).await.unwrap(), SendOutcome::Queued);
+    assert_eq!(amina.wait_sent(early, Duration::from_secs(60)).await.unwrap(), SendOutcome::Queued);
     let joined = ben.join(&invitation.link, Some("Amina".into())).await.unwrap();
     let hello = ben.send_text(joined.contact.id(), "hello").await.unwrap();
-    assert_eq!(ben.wait_sent(hello, Duration::from_secs(20)).await.unwrap(), SendOutcome::Sent);
-    let outcome = amina.sync(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(ben.wait_sent(hello, Duration::from_secs(60)).await.unwrap(), SendOutcome::Sent);
+    let outcome = amina.sync(Duration::from_secs(60)).await.unwrap();
     assert!(outcome.unreachable.is_empty() && !outcome.left_over && outcome.trouble.is_none());
     assert_eq!(texts(&amina).await, ["hello"]);
-    ben.sync(Duration::from_secs(10)).await.unwrap();
+    ben.sync(Duration::from_secs(60)).await.unwrap();
     assert_eq!(texts(&ben).await, ["early"]);
     let safety = amina.safety(invitation.contact.id()).await.unwrap().unwrap();
     assert_eq!(Some(safety), ben.safety(joined.contact.id()).await.unwrap());
@@ -56,7 +56,7 @@ async fn talk(route: RouteChoice) {
     let mut events = ben.events();
     let long = "long ".repeat(50_000);
     let sent = amina.send_text(invitation.contact.id(), &long).await.unwrap();
-    assert_eq!(amina.wait_sent(sent, Duration::from_secs(20)).await.unwrap(), SendOutcome::Sent);
+    assert_eq!(amina.wait_sent(sent, Duration::from_secs(60)).await.unwrap(), SendOutcome::Sent);
     loop {
         if let hearken_client_lib::Event::MessageArrived(message) = events.next().await.unwrap()
             && message.text() == long
