@@ -94,6 +94,51 @@ pub const DIAL_SECONDS_MAX: u64 = 10;
 /// Pooled links to peer relays.
 pub const PEERS_MAX: usize = 1_024;
 
+// --- what a relay bounds for itself ------------------------------------------------------------
+
+/// Store commands under way; the core takes no further cell until some are answered. The shell's queues hold as many.
+pub const STORE_REQUESTS_MAX: usize = 4_096;
+/// Cells that may wait for a link before no further cell *from* it is looked at: a megabyte.
+pub const LINK_OUTBOX_MAX: usize = 256;
+/// Cells of a client link that may wait for peers before no further cell from it is looked at: a megabyte.
+pub const LINK_FORWARD_MAX: usize = 256;
+/// Cells that wait in all routes of an entry relay: half a gigabyte. Beyond it routes are closed as busy.
+pub const FORWARD_CELLS_MAX: usize = 131_072;
+/// Cells of open sessions that are taken from a link before one OPEN that waits there is.
+pub const SESSION_CELLS_BEFORE_OPEN: u32 = 16;
+/// Sessions that may watch one mailbox: an old one, its successor, and two left over from a network that went away.
+pub const WATCHES_PER_MAILBOX_MAX: usize = 4;
+/// Sessions of a link that only read objects.
+pub const READERS_PER_LINK_MAX: usize = UNPROVEN_PER_LINK_MAX;
+/// Sessions in all that only read objects.
+pub const READERS_MAX: usize = UNPROVEN_MAX;
+/// Seconds between two requests of a session that only reads objects.
+pub const READER_SECONDS_MAX: u64 = 10;
+/// Minutes that a session is kept beyond the time by which its client has rolled over.
+pub const SESSION_MINUTES_GRACE: u64 = 10;
+/// Dials that one client link may have under way: it waits for few relays at a time.
+pub const DIALS_PER_LINK_MAX: usize = 8;
+/// Seconds until an OPEN or INFO that was forwarded must be answered: a dial and a slow network's way there and back.
+pub const HALF_OPEN_SECONDS_MAX: u64 = 20;
+/// Seconds beyond the shell's own limit after which a dial without an answer is given up.
+pub const DIAL_SECONDS_GRACE: u64 = 5;
+/// Minutes after which a peer link without a route is closed.
+pub const PEER_IDLE_MINUTES_MAX: u64 = 5;
+/// Seconds for which a cached `RelayInfo` is kept though its relay did not know the epoch of an OPEN: whoever seals to
+/// an invented epoch must not make the entry relay fetch all the time.
+pub const INFO_REFETCH_SECONDS_MIN: u64 = 10;
+/// Clients that wait for one peer's `RelayInfo`.
+pub const INFO_WAITERS_MAX: usize = 1_024;
+/// Peers whose `RelayInfo` is cached: 3 MB.
+pub const INFOS_CACHED_MAX: usize = PEERS_MAX;
+
+// --- links ------------------------------------------------------------------------------------
+
+/// Seconds after which whoever dialled a link shows that it is there: twice before a NAT or the other end forgets it.
+pub const KEEP_ALIVE_SECONDS: u64 = 15;
+/// Milliseconds for which a silent link is believed to be there: three missed keep-alives.
+pub const LINK_IDLE_MS_MAX: u32 = 45_000;
+
 // --- keys and time ----------------------------------------------------------------------------
 
 /// Seal, auth and hop keys are made anew after this many hours, and destroyed this many after that.
@@ -124,6 +169,14 @@ pub const POW_BITS_MAX: u32 = 26;
 
 // --- end to end -------------------------------------------------------------------------------
 
+/// How far a chain moves on at once: a day of a message a second, with most of it lost.
+pub const CHAIN_SKIP_MAX: u32 = 65_536;
+/// Keys of messages passed over that are kept for one chain, the newest: half a full mailbox.
+pub const SKIPPED_PER_CHAIN_MAX: usize = 256;
+/// Keys of messages passed over that are kept for one contact: some 140 KB in a vault.
+pub const SKIPPED_PER_CONTACT_MAX: usize = 2_000;
+/// Days for which such keys, and the hashes of received blobs, are kept: a day longer than a relay keeps the blob.
+pub const SKIPPED_DAYS_MAX: u32 = BLOB_TTL_DAYS + 1;
 /// The longest text: 256 KiB.
 pub const TEXT_MAX: usize = 256 * 1_024;
 /// The longest invitation link, in characters.
@@ -140,4 +193,9 @@ const _: () = {
     assert!(TEXT_MAX.div_ceil(1_024) * 2 <= MAILBOX_BLOBS_MAX as usize);
     assert!(SESSION_MINUTES_MIN < SESSION_MINUTES_MAX);
     assert!(INFO_MINUTES * 2 < INFO_VALID_MINUTES);
+    assert!(ROUTE_QUEUE_BACK_MAX >= (ANSWERS_DUE_MAX + WATCH_WINDOW) as usize);
+    assert!(ROUTES_PER_LINK_MAX <= UNPROVEN_PER_LINK_MAX);
+    assert!(LINK_IDLE_MS_MAX as u64 == 3 * KEEP_ALIVE_SECONDS * 1_000);
+    assert!(SKIPPED_PER_CHAIN_MAX * 2 <= MAILBOX_BLOBS_MAX as usize);
+    assert!(SKIPPED_PER_CHAIN_MAX <= SKIPPED_PER_CONTACT_MAX);
 };

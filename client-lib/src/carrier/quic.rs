@@ -35,9 +35,9 @@ const FINISH: Duration = Duration::from_secs(2);
 /// How long the notice that a connection is closed has to leave this device.
 const CLOSE: Duration = Duration::from_millis(200);
 /// How often an idle link shows that it is there: twice before a NAT or the relay forgets it.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(hearken_proto::limits::KEEP_ALIVE_SECONDS);
 /// How long a silent link is believed to be there: three missed keep-alives.
-const IDLE_MS: u32 = 45_000;
+const IDLE_MS: u32 = hearken_proto::limits::LINK_IDLE_MS_MAX;
 /// Cells that wait each way between a link and its user: as many as the relay reads ahead.
 const QUEUE_CELLS: usize = LINK_INBOX_MAX;
 /// Bytes that the relay may send before they are read: 64 cells.

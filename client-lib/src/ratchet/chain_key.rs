@@ -9,9 +9,9 @@ const MESSAGE_LABEL: &[u8] = b"hearken/1 chain message";
 const NEXT_LABEL: &[u8] = b"hearken/1 chain next";
 
 /// How far a chain moves on at once; what names a number further ahead is refused.
-pub const CHAIN_SKIP_MAX: u32 = 65_536;
+pub const CHAIN_SKIP_MAX: u32 = hearken_proto::limits::CHAIN_SKIP_MAX;
 /// Keys passed over that are kept of one chain: the newest.
-pub const SKIPPED_PER_CHAIN_MAX: usize = 256;
+pub const SKIPPED_PER_CHAIN_MAX: usize = hearken_proto::limits::SKIPPED_PER_CHAIN_MAX;
 
 secret! {
     /// Gives a message its key and moves on; what it was before cannot be found from what it is.

@@ -21,7 +21,7 @@ use super::role::Role;
 use super::skipped::SkippedKeys;
 
 /// Keys passed over that are kept of a contact.
-pub const SKIPPED_PER_CONTACT_MAX: usize = 2_000;
+pub const SKIPPED_PER_CONTACT_MAX: usize = hearken_proto::limits::SKIPPED_PER_CONTACT_MAX;
 
 /// Where the exchange that leads to the next epoch stands.
 #[derive(Debug)]

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use hearken_proto::limits::BLOB_TTL_DAYS;
 use hearken_proto::time::UnixDay;
 
 use super::chain_key::SKIPPED_PER_CHAIN_MAX;
 use super::message_key::PartialKey;
 
 /// Days that a key passed over is kept.
-pub const SKIPPED_DAYS_MAX: u32 = BLOB_TTL_DAYS + 1;
+pub const SKIPPED_DAYS_MAX: u32 = hearken_proto::limits::SKIPPED_DAYS_MAX;
 
 /// The keys passed over of one chain.
 #[derive(Debug, Default)]

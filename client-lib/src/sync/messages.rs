@@ -10,7 +10,7 @@ use crate::message::{Message, MessageId, MessageKind, MessageState, Notice};
 use crate::vault::VaultError;
 
 /// Days for which the hash of a received blob is kept: a day longer than a relay keeps the blob.
-pub(crate) const SEEN_DAYS: u32 = hearken_proto::limits::BLOB_TTL_DAYS + 1;
+pub(crate) const SEEN_DAYS: u32 = hearken_proto::limits::SKIPPED_DAYS_MAX;
 /// Messages of one contact of which parts are kept at once: they come in order, so one is usual.
 const PARTIAL_MESSAGES_MAX: i64 = 4;
 

@@ -31,9 +31,10 @@ use super::link::{self, Event, queues};
 use crate::core::LinkId;
 
 /// A connection on which nothing came for this long is gone; the dialler's keep-alive comes thrice in it.
-const IDLE_TIMEOUT_MS: u32 = 45_000;
+const IDLE_TIMEOUT_MS: u32 = hearken_proto::limits::LINK_IDLE_MS_MAX;
 /// How often the dialler of an idle link shows that it is there.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration =
+    Duration::from_secs(hearken_proto::limits::KEEP_ALIVE_SECONDS);
 /// Handshake and first cell of a link that somebody opens.
 const OPENING_TIME_MAX: Duration = Duration::from_secs(10);
 /// Bytes that a peer may send ahead of what is read, and that may be sent ahead of what it acknowledged: 256 cells, so
