@@ -21,7 +21,7 @@ pub mod tls;
 pub mod wire;
 
 #[cfg(test)]
-mod goldens;
+mod golden_tests;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]
