@@ -38,10 +38,10 @@ use super::watch::Watch;
 /// What a ticket is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pending {
-    /// A session's command.
-    Answer(RouteKey),
-    /// A session's watch.
-    Push(RouteKey),
+    /// A session's command, answered by so many cells.
+    Answer(RouteKey, u32),
+    /// A session's watch, and how many blobs it may be given.
+    Push(RouteKey, u32),
     /// Nobody waits.
     Quiet,
     /// The sweep.
@@ -432,7 +432,8 @@ impl LastHop {
 
     /// Has a write carried out for a session.
     fn write(&mut self, base: &mut Base, key: RouteKey, cells: u32, effect: Effect, write: Write) {
-        let ticket = self.ticket(Pending::Answer(key));
+        let ticket = self.ticket(Pending::Answer(key, cells));
+        base.links.expect(key.link, cells);
         if let Some(session) = self.sessions.get_mut(&key) {
             session.ask(cells, effect, ticket, true);
         }
@@ -445,7 +446,8 @@ impl LastHop {
         if session.must_hold() {
             return session.hold(cells, effect, read);
         }
-        let ticket = self.ticket(Pending::Answer(key));
+        let ticket = self.ticket(Pending::Answer(key, cells));
+        base.links.expect(key.link, cells);
         if let Some(session) = self.sessions.get_mut(&key) {
             session.ask(cells, effect, ticket, false);
         }

@@ -52,6 +52,8 @@ struct Link {
     ready: VecDeque<u64>,
     /// Cells that wait to be sent on this link.
     waiting: usize,
+    /// Cells that the store may yet answer for sessions of this link.
+    expected: usize,
     /// Cells from this link that wait to be sent on others.
     forwarding: usize,
     /// When a cell was last taken, or began to wait.
@@ -64,7 +66,12 @@ struct Link {
 
 impl Link {
     fn is_blocked(&self) -> bool {
-        !self.is_dialled && (self.waiting >= LINK_OUTBOX_MAX || self.forwarding >= LINK_FORWARD_MAX)
+        !self.is_dialled
+            && (self.outbox_len() >= LINK_OUTBOX_MAX || self.forwarding >= LINK_FORWARD_MAX)
+    }
+
+    fn outbox_len(&self) -> usize {
+        self.waiting + self.expected
     }
 
     fn inbox_len(&self) -> usize {
@@ -115,6 +122,7 @@ impl Links {
                 control: VecDeque::new(),
                 ready: VecDeque::new(),
                 waiting: 0,
+                expected: 0,
                 forwarding: 0,
                 taken_at: now,
                 stall_timer: None,
@@ -247,6 +255,21 @@ impl Links {
         self.line_up(id);
     }
 
+    /// The store is asked for up to `count` cells for a link.
+    pub(super) fn expect(&mut self, id: LinkId, count: u32) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.expected += count as usize;
+        }
+    }
+
+    /// The store has answered what was asked for up to `count` cells.
+    pub(super) fn expected(&mut self, id: LinkId, count: u32) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.expected = link.expected.saturating_sub(count as usize);
+            self.line_up(id);
+        }
+    }
+
     /// `count` more cells from a link wait for others.
     pub(super) fn forward(&mut self, id: LinkId, count: usize) {
         if let Some(link) = self.links.get_mut(&id) {
@@ -264,7 +287,7 @@ impl Links {
 
     /// Whether nothing more should be read for a link until it takes some.
     pub(super) fn is_full(&self, id: LinkId) -> bool {
-        self.links.get(&id).is_some_and(|link| link.waiting >= LINK_OUTBOX_MAX)
+        self.links.get(&id).is_some_and(|link| link.outbox_len() >= LINK_OUTBOX_MAX)
     }
 
     /// Keeps a watching route until its link has room.
@@ -277,7 +300,9 @@ impl Links {
     /// The watching routes of a link that has room again.
     pub(super) fn unpark(&mut self, id: LinkId) -> Vec<u64> {
         match self.links.get_mut(&id) {
-            Some(link) if link.waiting < LINK_OUTBOX_MAX / 2 => std::mem::take(&mut link.parked),
+            Some(link) if link.outbox_len() < LINK_OUTBOX_MAX / 2 => {
+                std::mem::take(&mut link.parked)
+            }
             _ => Vec::new(),
         }
     }

@@ -49,15 +49,19 @@ impl LastHop {
                 Ok(Answer::Swept { more: true }) => Swept::More,
                 _ => Swept::Enough,
             }),
-            Pending::Push(key) => {
+            Pending::Push(key, cells) => {
+                base.links.expected(key.link, cells);
                 self.handle_push(base, now, key, ticket, result);
+                self.unpark(base, key.link);
                 None
             }
-            Pending::Answer(key) => {
+            Pending::Answer(key, cells) => {
+                base.links.expected(key.link, cells);
                 if let Ok(Answer::Stored { mailbox }) = &result {
                     self.notice(mailbox);
                 }
                 self.handle_answer(base, now, key, ticket, result);
+                self.unpark(base, key.link);
                 None
             }
         }
@@ -78,7 +82,8 @@ impl LastHop {
                 base.links.park(key);
                 continue;
             }
-            let ticket = self.ticket(Pending::Push(key));
+            let ticket = self.ticket(Pending::Push(key, max));
+            base.links.expect(key.link, max);
             if let Some(watch) =
                 self.sessions.get_mut(&key).and_then(|session| session.watch.as_mut())
             {
@@ -245,12 +250,14 @@ impl LastHop {
     /// Asks for the reads that waited for a write.
     fn release(&mut self, base: &mut Base, key: RouteKey) {
         loop {
-            let ticket = self.ticket(Pending::Answer(key));
+            let ticket = self.ticket(Pending::Quiet);
             let read = self.sessions.get_mut(&key).and_then(|session| session.release(ticket));
-            let Some(read) = read else {
+            let Some((read, cells)) = read else {
                 self.pending.remove(&ticket);
                 return;
             };
+            self.pending.insert(ticket, Pending::Answer(key, cells));
+            base.links.expect(key.link, cells);
             base.actions.push_back(Action::Read(ticket, ReadCommand(read)));
         }
     }

@@ -225,14 +225,14 @@ impl Session {
     }
 
     /// The next read that no write of this session is in front of any more; it is asked under `ticket`.
-    pub(super) fn release(&mut self, ticket: Ticket) -> Option<Read> {
+    pub(super) fn release(&mut self, ticket: Ticket) -> Option<(Read, u32)> {
         for slot in &mut self.slots {
             match slot.state {
                 State::Asked { is_write: true, .. } => return None,
                 State::Held(_) => {
                     let asked = State::Asked { ticket, is_write: false };
                     return match std::mem::replace(&mut slot.state, asked) {
-                        State::Held(read) => Some(*read),
+                        State::Held(read) => Some((*read, slot.cells)),
                         _ => None,
                     };
                 }

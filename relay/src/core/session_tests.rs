@@ -287,7 +287,7 @@ fn a_link_that_takes_some_stays_open() {
 }
 
 #[test]
-fn watchers_of_a_slow_link_make_no_more_than_its_outbox() {
+fn watchers_and_readers_of_a_slow_link_fill_no_more_than_its_outbox() {
     let mut net = Net::one();
     let link = net.link(0);
     let mut mailboxes: Vec<_> = (0..40).map(|_| net.mailbox(0)).collect();
@@ -298,13 +298,33 @@ fn watchers_of_a_slow_link_make_no_more_than_its_outbox() {
         }
         mailbox.reader = net.open(0, link);
     }
-    for mailbox in &mut mailboxes {
-        net.send(&mut mailbox.reader, Some((Role::Receive, &mailbox.receive)), watch(0), None);
+    let mut waiting = 0;
+    for get_too in [false, true] {
+        for mailbox in &mut mailboxes {
+            let (ask, key) = if get_too {
+                (get(0, 15), None)
+            } else {
+                (watch(0), Some((Role::Receive, &mailbox.receive)))
+            };
+            net.send(&mut mailbox.reader, key, ask, None);
+        }
         let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+        // What the link could take without the store being asked again.
+        net.relays[0].hold_store(true);
+        let cells = std::iter::from_fn(|| net.relays[0].transmit(net.now, &mut net.rng, link));
+        waiting = cells.count();
+        assert!(waiting >= super::bounds::LINK_OUTBOX_MAX / 2, "{waiting}");
+        assert!(waiting <= super::bounds::LINK_OUTBOX_MAX + 16, "{waiting}");
+        net.relays[0].hold_store(false);
+        if !get_too {
+            net.settle();
+            waiting += net.arrived_len(0, link);
+            assert_eq!(waiting, 40 * 17, "all come in the end");
+        }
     }
+    let more = net.arrived_len(0, link);
     net.settle();
-    // All come in the end.
-    assert_eq!(net.arrived_len(0, link), 40 * 17);
+    assert_eq!(waiting + net.arrived_len(0, link) - more, 40 * 15);
 }
 
 #[test]
