@@ -22,7 +22,21 @@ pub(in crate::store) struct FjallFixture {
 }
 
 pub(super) fn open(folder: &Path) -> FjallStore {
-    FjallStore::open(folder, TEST_CONFIG).unwrap()
+    open_when_free(folder).unwrap()
+}
+
+/// A child that another test is just forking has the lock's descriptor too until it executes its program, so a lock
+/// that was let go a moment ago may seem to be held.
+pub(super) fn open_when_free(folder: &Path) -> Result<FjallStore, crate::store::StoreError> {
+    let mut opened = FjallStore::open(folder, TEST_CONFIG);
+    for _ in 0..500 {
+        if !matches!(opened, Err(crate::store::StoreError::Locked { .. })) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        opened = FjallStore::open(folder, TEST_CONFIG);
+    }
+    opened
 }
 
 impl Fixture for FjallFixture {

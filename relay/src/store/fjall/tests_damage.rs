@@ -11,7 +11,7 @@ use rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
 
 use super::journal::journals;
-use super::test_support::{TEST_CONFIG, copy_folder, open};
+use super::test_support::{TEST_CONFIG, copy_folder, open, open_when_free};
 use super::*;
 use crate::store::{DayKeys, position_key};
 
@@ -64,7 +64,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// What a relay that opens the folder gets to read: everything, or an error.
 fn read_all(folder: &Path) -> Result<Content, StoreError> {
-    let store = FjallStore::open(folder, TEST_CONFIG)?;
+    let store = open_when_free(folder)?;
     let content = content(&store)?;
     store.verify()?;
     Ok(content)
