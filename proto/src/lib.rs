@@ -14,6 +14,8 @@ pub mod info;
 pub mod limits;
 pub mod object;
 pub mod payload;
+#[cfg(hearken_planted)]
+pub mod planted;
 pub mod pow;
 pub mod seal;
 pub mod time;

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::core::{
     Action, CommandContext, CoreConfig, DialError, DialId, EpochKey, EpochKeys, LinkId, Outcome,
-    ReadCommand, RelayCore, Ticket, Totals, Warning, WriteCommand,
+    ReadCommand, RelayCore, Ticket, Told, Totals, Warning, WriteCommand,
 };
 use crate::store::{DayKeys, MemoryStore, Query, Store, StoreError, run_batch};
 
@@ -47,6 +47,7 @@ pub struct InlineRelay {
     can_store_keys: bool,
     writes: Vec<(Ticket, WriteCommand)>,
     reads: Vec<(Ticket, ReadCommand)>,
+    lie: Option<Box<dyn FnMut(Told<'_>) + Send>>,
 }
 
 impl InlineRelay {
@@ -101,6 +102,7 @@ impl InlineRelay {
             can_store_keys: true,
             writes: Vec::new(),
             reads: Vec::new(),
+            lie: None,
         };
         relay.timeout(now, rng);
         // Nothing leaves a relay that has no link.
@@ -195,6 +197,12 @@ impl InlineRelay {
         self.core.handle_disk_bytes(bytes);
     }
 
+    /// From here on `lie` may change what readers are told, as an operator of another program could. A restart is
+    /// honest again.
+    pub fn set_lie(&mut self, lie: impl FnMut(Told<'_>) + Send + 'static) {
+        self.lie = Some(Box::new(lie));
+    }
+
     /// The store, to look at or to make fail.
     #[must_use]
     pub fn store(&self) -> &MemoryStore {
@@ -275,7 +283,13 @@ impl InlineRelay {
         // Reads first: they see what was committed before.
         let mut outcomes: Vec<(Ticket, Result<Outcome, StoreError>)> = Vec::new();
         for (ticket, read) in std::mem::take(&mut self.reads) {
-            outcomes.push((ticket, read.run(&self.store, &mut self.day_keys)));
+            let mut outcome = read.run(&self.store, &mut self.day_keys);
+            if let (Some(lie), Ok(outcome)) = (&mut self.lie, &mut outcome)
+                && let Some(told) = outcome.told()
+            {
+                lie(told);
+            }
+            outcomes.push((ticket, outcome));
         }
         let (tickets, commands): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.writes).into_iter().unzip();

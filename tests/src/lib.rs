@@ -3,6 +3,8 @@
 
 pub mod chaos;
 pub mod load;
+pub mod long;
+pub mod lying_relay;
 pub mod programs;
 pub mod texts;
 pub mod vectors;

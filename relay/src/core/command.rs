@@ -23,6 +23,29 @@ pub struct ReadCommand(pub(super) Read);
 /// What the core is told of a command.
 pub struct Outcome(pub(super) Answer);
 
+/// What an outcome tells a reader, to be changed by a simulated operator who lies. See
+/// [`crate::simulation::InlineRelay::set_lie`].
+pub enum Told<'a> {
+    /// Blobs of a mailbox with their positions, ascending.
+    Blobs(&'a mut Vec<(u64, Blob)>),
+    /// The position of the newest blob when a watch began; 0 where there is none.
+    Newest(&'a mut u64),
+    /// Chunks of an object.
+    Chunks(&'a mut Vec<Blob>),
+}
+
+impl Outcome {
+    /// What a reader is told; `None` where the command was no read, or was refused.
+    pub(crate) fn told(&mut self) -> Option<Told<'_>> {
+        match &mut self.0 {
+            Answer::Blobs { blobs, .. } => Some(Told::Blobs(blobs)),
+            Answer::Watching { newest, .. } => Some(Told::Newest(newest)),
+            Answer::Chunks { blobs, .. } => Some(Told::Chunks(blobs)),
+            _ => None,
+        }
+    }
+}
+
 /// What all write commands share beside the store.
 pub struct CommandContext {
     pub(super) day_keys: DayKeys,
@@ -182,6 +205,12 @@ impl fmt::Debug for ReadCommand {
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Outcome(..)")
+    }
+}
+
+impl fmt::Debug for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told(..)")
     }
 }
 

@@ -59,7 +59,7 @@ mod watch;
 
 pub use action::{Action, DialError, DialId, LinkId, Ticket, Warning};
 pub use bounds::STORE_REQUESTS_MAX;
-pub use command::{CommandContext, Outcome, ReadCommand, WriteCommand};
+pub use command::{CommandContext, Outcome, ReadCommand, Told, WriteCommand};
 pub use config::{Admission, CommandLimits, CoreConfig};
 pub use epoch_keys::{EpochKey, EpochKeyError, EpochKeys};
 pub use relay::RelayCore;
