@@ -1,5 +1,7 @@
 //! [`Client`]: what an integrator holds. A thread of its own drives the engine; dropping the client ends it.
 
+mod copies;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -521,7 +523,7 @@ impl Client {
                 Ok(contact)
             })
             .await?;
-        if known.state == ContactState::Invited {
+        if known.state != ContactState::Joined {
             return Ok(SendOutcome::Queued);
         }
         let (reply, outcome) = oneshot::channel();

@@ -40,6 +40,9 @@ pub enum ContactState {
     Invited,
     /// Both sides have keys.
     Joined,
+    /// Known from a copy of a vault, which holds no keys: to be met again. What is written waits here. The next invitation
+    /// or join under the contact's name takes its place and keeps what was written.
+    Apart,
 }
 
 /// A person at the other end of a channel.

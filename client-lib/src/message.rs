@@ -61,6 +61,11 @@ pub enum Notice {
     /// Somebody else tried to use the invitation after it had been used: whoever joined may not be who was meant, and
     /// the link was seen by others.
     SecondClaim,
+    /// Words of this side that had not been sent when the copy was made that this vault comes from. They are the text of
+    /// the message, and are not sent from here.
+    Unsent,
+    /// The vault was made from a copy: the contact is to be met again.
+    Restored,
 }
 
 /// How far a message has come. It only moves forward.
@@ -113,7 +118,7 @@ impl Message {
         self.kind
     }
 
-    /// The words, byte for byte as they were written; empty for what is not text.
+    /// The words, byte for byte as they were written; empty for what is not text, but for [`Notice::Unsent`].
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

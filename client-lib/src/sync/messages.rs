@@ -40,6 +40,8 @@ fn message_of(row: &Row<'_>) -> Result<Message, VaultError> {
             1 => MessageKind::Gap { missing: row.get(4)? },
             2 => MessageKind::Notice(Notice::Joined),
             3 => MessageKind::Notice(Notice::SecondClaim),
+            4 => MessageKind::Notice(Notice::Unsent),
+            5 => MessageKind::Notice(Notice::Restored),
             _ => return Err(VaultError::damaged_record()),
         },
         text: row.get(5)?,
@@ -79,6 +81,8 @@ pub(crate) fn insert(
         MessageKind::Gap { missing } => (1, missing),
         MessageKind::Notice(Notice::Joined) => (2, 0),
         MessageKind::Notice(Notice::SecondClaim) => (3, 0),
+        MessageKind::Notice(Notice::Unsent) => (4, 0),
+        MessageKind::Notice(Notice::Restored) => (5, 0),
     };
     let state = match message.state {
         MessageState::Queued => 0,

@@ -7,6 +7,7 @@
 
 mod backoff;
 mod conversation;
+mod copies;
 mod engine;
 mod errand;
 pub(crate) mod messages;
@@ -17,6 +18,7 @@ mod schema;
 mod sender;
 mod trouble;
 
+pub(crate) use copies::COPIES;
 pub(crate) use engine::Engine;
 pub use engine::SyncOutcome;
 pub(crate) use errand::{ErrandId, ErrandOutcome};

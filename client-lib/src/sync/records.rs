@@ -24,6 +24,20 @@ pub(crate) enum Stage {
     Invited = 1,
     /// Both sides have keys.
     Joined = 2,
+    /// Known from a copy, without keys.
+    Apart = 3,
+}
+
+impl Stage {
+    fn of(stored: i64) -> Result<Self, VaultError> {
+        Ok(match stored {
+            0 => Self::Joining,
+            1 => Self::Invited,
+            2 => Self::Joined,
+            3 => Self::Apart,
+            _ => return Err(damaged()),
+        })
+    }
 }
 
 /// The mailbox that this side reads.
@@ -180,10 +194,10 @@ fn contact_of(row: &Row<'_>) -> Result<Contact, VaultError> {
     Ok(Contact {
         id: ContactId::from_bytes(array(&id)?),
         name: row.get(1)?,
-        state: if row.get::<_, i64>(2)? == Stage::Joined as i64 {
-            ContactState::Joined
-        } else {
-            ContactState::Invited
+        state: match Stage::of(row.get(2)?)? {
+            Stage::Joined => ContactState::Joined,
+            Stage::Apart => ContactState::Apart,
+            Stage::Invited | Stage::Joining => ContactState::Invited,
         },
         verified: row.get(3)?,
         blocked: row.get(4)?,
@@ -223,17 +237,16 @@ pub(crate) struct NewContact<'a> {
 
 pub(crate) fn insert_contact(db: &Connection, new: &NewContact<'_>) -> Result<(), VaultError> {
     db.execute(
-        "INSERT INTO contact (id, name, state, link, link_hash, expires_hour) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO contact (id, state, link, link_hash, expires_hour) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![
             &new.id.as_bytes()[..],
-            new.name,
             new.stage as i64,
             new.link.map(str::as_bytes),
             &new.link_hash[..],
             new.expires_hour
         ],
     )?;
-    Ok(())
+    new.name.map_or(Ok(()), |name| succeed(db, new.id, name))
 }
 
 pub(crate) fn stage(db: &Connection, id: ContactId) -> Result<Option<Stage>, VaultError> {
@@ -242,11 +255,7 @@ pub(crate) fn stage(db: &Connection, id: ContactId) -> Result<Option<Stage>, Vau
             row.get(0)
         })
         .optional()?;
-    Ok(stage.map(|stage| match stage {
-        0 => Stage::Joining,
-        1 => Stage::Invited,
-        _ => Stage::Joined,
-    }))
+    stage.map(Stage::of).transpose()
 }
 
 /// The contact made by an invitation link, whichever side of it this home is on.
@@ -283,7 +292,8 @@ pub(crate) fn open_invitations(
     .collect()
 }
 
-/// Refuses a name that another contact has.
+/// Refuses a name that another contact has, but for one who is to be met again: whoever is met under their name takes
+/// their place ([`succeed`]).
 pub(crate) fn check_name_is_free(
     db: &Connection,
     name: Option<&str>,
@@ -291,13 +301,31 @@ pub(crate) fn check_name_is_free(
 ) -> Result<(), ClientError> {
     let Some(name) = name else { return Ok(()) };
     let taken: Option<Vec<u8>> = db
-        .query_row("SELECT id FROM contact WHERE name = ?1", [name], |row| row.get(0))
+        .query_row("SELECT id FROM contact WHERE name = ?1 AND state <> 3", [name], |row| {
+            row.get(0)
+        })
         .optional()?;
     match (taken, except) {
         (Some(taken), Some(except)) if taken == except.as_bytes() => Ok(()),
         (Some(_), _) => Err(ClientError::NameTaken),
         (None, _) => Ok(()),
     }
+}
+
+/// Gives a contact its name. A contact of that name who was to be met again has been: what was written with them goes on
+/// in this one.
+pub(crate) fn succeed(db: &Connection, id: ContactId, name: &str) -> Result<(), VaultError> {
+    let before: Option<Vec<u8>> = db
+        .query_row("SELECT id FROM contact WHERE name = ?1 AND state = 3", [name], |row| row.get(0))
+        .optional()?;
+    if let Some(before) = before {
+        db.execute(
+            "UPDATE message SET contact = ?1 WHERE contact = ?2",
+            params![&id.as_bytes()[..], before],
+        )?;
+        db.execute("DELETE FROM contact WHERE id = ?1", [before])?;
+    }
+    set_contact(db, id, "name", name.to_owned())
 }
 
 /// Sets one column of a contact; the column is always a literal of this crate.

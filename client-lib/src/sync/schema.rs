@@ -16,7 +16,7 @@ CREATE TABLE relay (
     newest_info_ms INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- state: 0 joining (a join under way, not shown), 1 invited, 2 joined. unopened: blobs shown as missing since one last
+-- state: 0 joining (a join under way, not shown), 1 invited, 2 joined, 3 apart (known from a copy, without keys). unopened: blobs shown as missing since one last
 -- opened, whose numbers the next that opens may find passed over.
 CREATE TABLE contact (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -54,7 +54,7 @@ CREATE TABLE outgoing (
     claimed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- kind: 0 text, 1 gap, 2 joined, 3 second claim. state: 0 queued, 1 sent, 2 received.
+-- kind: 0 text, 1 gap, 2 joined, 3 second claim, 4 unsent, 5 restored. state: 0 queued, 1 sent, 2 received.
 CREATE TABLE message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     contact BLOB NOT NULL REFERENCES contact (id) ON DELETE CASCADE,

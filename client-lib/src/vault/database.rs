@@ -124,13 +124,22 @@ fn migrate(database: &mut Connection, migrations: &[&str]) -> Result<(), VaultEr
 
 /// `PRAGMA key = "x'…'"`, sized beforehand so that no copy is left behind when it grows.
 fn key_pragma(key: &DataKey) -> Zeroizing<String> {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut pragma = Zeroizing::new(String::with_capacity(96));
-    pragma.push_str("PRAGMA key = \"x'");
-    for byte in key.as_bytes() {
-        pragma.push(char::from(HEX[usize::from(byte >> 4)]));
-        pragma.push(char::from(HEX[usize::from(byte & 15)]));
-    }
-    pragma.push_str("'\";");
+    pragma.push_str("PRAGMA key = \"");
+    pragma.push_str(&key_literal(key));
+    pragma.push_str("\";");
     pragma
+}
+
+/// `x'…'`: how SQLCipher is given a raw key.
+pub(super) fn key_literal(key: &DataKey) -> Zeroizing<String> {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut literal = Zeroizing::new(String::with_capacity(80));
+    literal.push_str("x'");
+    for byte in key.as_bytes() {
+        literal.push(char::from(HEX[usize::from(byte >> 4)]));
+        literal.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+    literal.push('\'');
+    literal
 }

@@ -14,6 +14,8 @@ pub enum Damage {
     Database,
     /// The slot file is there without its database.
     DatabaseMissing,
+    /// What was given is not a whole copy of a vault.
+    Copy,
     /// A row of the database holds what this program never writes.
     Record,
 }
@@ -28,6 +30,9 @@ pub enum VaultError {
     /// There is a vault in this home; it is left as it is.
     #[error("there is a vault in this home already")]
     AlreadyExists,
+    /// There is a file of this name already; it is left as it is.
+    #[error("there is a file of this name already")]
+    FileExists,
     /// No slot opens with this phrase.
     #[error("the passphrase is wrong")]
     WrongPassphrase,

@@ -19,8 +19,10 @@
 //! Whoever opens a vault holds the [`HomeLock`] of its home for as long; the vault does not take it itself, so that a
 //! long-running process can [`Vault::suspend`], give way, and [`Suspended::resume`] without asking for the phrase again.
 
+mod backup;
 mod data_key;
 mod database;
+mod destroy;
 mod error;
 mod files;
 mod home;
@@ -39,6 +41,7 @@ use std::path::{Path, PathBuf};
 use rand_core::CryptoRng;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use self::backup::CopyStatements;
 pub use self::data_key::{DATA_KEY_LEN, DataKey};
 pub use self::error::{Damage, VaultError};
 pub use self::home::{HomeLock, HomeWait};

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod copies;
 mod damage;
 mod turns;
 

@@ -274,7 +274,7 @@ impl Stages for JoinErrand {
         }
         records::check_name_is_free(tx, self.name.as_deref(), None)?;
         if let Some(name) = &self.name {
-            records::set_contact(tx, self.contact, "name", name.clone())?;
+            records::succeed(tx, self.contact, name)?;
         }
         records::set_contact(tx, self.contact, "state", Stage::Joined as i64)?;
         records::set_claimed(tx, self.contact, true)?;

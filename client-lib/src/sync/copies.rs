@@ -1,0 +1,42 @@
+//! What of a vault goes into a copy of it, and what a vault made from one holds.
+//!
+//! A copy holds the person's words and names: relays, contacts, what was written. It holds no key of a conversation or a
+//! mailbox, so a vault made from it can neither use one again nor open what went on after the copy. Its contacts are to
+//! be met again ([`ContactState::Apart`](crate::ContactState::Apart)): the next invitation or join under a contact's name
+//! takes the place of that contact and keeps what was written. What had not been sent is not sent from there, since it
+//! could reach somebody else or arrive twice; it is shown as a notice with its words.
+
+use crate::vault::CopyStatements;
+
+/// See the module.
+pub(crate) const COPIES: CopyStatements = CopyStatements {
+    version: 1,
+    // The relay that runs beside a vault is not part of it.
+    backup: "
+CREATE TABLE copy.setting AS SELECT name, value FROM main.setting;
+CREATE TABLE copy.relay AS SELECT fingerprint, address, added, newest_info_ms FROM main.relay
+    WHERE own = 0;
+CREATE TABLE copy.contact AS SELECT id, name, blocked FROM main.contact WHERE state > 0 ORDER BY seq;
+CREATE TABLE copy.message AS
+    SELECT contact, message.id AS id, from_me, kind, missing, text, sent_at, received_at,
+        message.state AS state, shown
+    FROM main.message JOIN main.contact ON contact.id = message.contact
+    WHERE contact.state > 0 ORDER BY message.seq;
+",
+    // kind 0 in state 0: an own text that had not been sent. It becomes kind 4; kind 5 says that this is a copy.
+    restore: "
+INSERT INTO main.setting (name, value) SELECT name, value FROM copy.setting;
+INSERT INTO main.relay (fingerprint, address, added, newest_info_ms)
+    SELECT fingerprint, address, added, newest_info_ms FROM copy.relay;
+INSERT INTO main.contact (id, name, blocked, state) SELECT id, name, blocked, 3 FROM copy.contact ORDER BY rowid;
+INSERT INTO main.message
+    (contact, id, from_me, kind, missing, text, sent_at, received_at, state, sealed, shown)
+    SELECT contact, id, from_me, iif(from_me = 1 AND kind = 0 AND state = 0, 4, kind), missing, text, sent_at,
+        received_at, iif(state = 0, 2, state), 1, shown
+    FROM copy.message ORDER BY rowid;
+INSERT INTO main.message
+    (contact, id, from_me, kind, text, sent_at, received_at, state, sealed, shown)
+    SELECT id, randomblob(16), 0, 5, '', unixepoch() * 1000, unixepoch() * 1000, 2, 1, 0
+    FROM main.contact ORDER BY seq;
+",
+};
