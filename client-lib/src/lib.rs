@@ -40,6 +40,7 @@ mod message;
 pub mod ratchet;
 mod relays;
 pub(crate) mod route;
+pub mod simulation;
 mod sync;
 pub mod vault;
 

@@ -26,6 +26,7 @@ mod destroy;
 mod error;
 mod files;
 mod home;
+mod in_memory;
 mod kdf_cost;
 mod phrase;
 pub mod process;
