@@ -14,11 +14,7 @@ use super::config::CommandLimits;
 use super::rows::{
     Kind, MailboxRow, blob_key, blobs_end, due_key, key, read_id, read_total, total_key,
 };
-use crate::store::{Space, StoreError, Transaction, first_position};
-
-/// Positions of a mailbox made on one day lie this many bits apart from the next day's, so that a mailbox made again
-/// after it went begins above every cursor into the earlier one.
-const POSITION_DAY_BITS: u32 = 24;
+use crate::store::{Space, StoreError, Transaction, life};
 
 /// The row of a mailbox.
 pub(super) fn load(
@@ -74,7 +70,7 @@ pub(super) fn create(
         return Ok(Answer::Refused(Reason::Mismatch));
     }
     let today = now.day();
-    let start = first_position(tx.generation()) | (u64::from(today.0) << POSITION_DAY_BITS);
+    let start = life::position_on(tx.first_position(), today);
     let mut incarnation = [0; 8];
     rng.fill_bytes(&mut incarnation);
     let row = MailboxRow {

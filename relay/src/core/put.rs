@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use super::command::{Answer, Blocked, CommandContext, Put};
 use super::mailbox::{find, load, save};
 use super::rows::{BlobRow, Kind, MailboxDay, MailboxRow, blob_key, seen_key};
-use crate::store::{Space, StoreError, Transaction, first_position};
+use crate::store::{Space, StoreError, Transaction};
 
 /// Stores a blob, or says why not.
 pub(super) fn put(
@@ -105,7 +105,7 @@ fn store(
     let goes = UnixHour(last_hour.0.saturating_add(1));
     let day = last_hour.day();
     // After a restore above every position given before it: a cursor never stands above a later blob.
-    let position = row.newest.max(first_position(tx.generation())) + 1;
+    let position = row.newest.max(tx.first_position()) + 1;
     let sealed =
         context.day_keys.seal(day, &aad(&mailbox, position), &put.blob.as_bytes()[..], rng)?;
     let space = Space::Day(day);

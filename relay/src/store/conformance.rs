@@ -66,6 +66,7 @@ conformance![
     a_rollback_takes_back_to_the_savepoint,
     put_if_absent_and_append_never_overwrite,
     a_failing_command_leaves_nothing_and_harms_no_other,
+    a_frozen_view_is_of_one_moment_and_comes_in_pages,
 ];
 
 fn put(store: &dyn Store, space: Space, key: &[u8], value: &[u8]) {
@@ -81,6 +82,41 @@ fn everything(store: &dyn Store, space: Space) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 fn keys(rows: Vec<Row>) -> Vec<Vec<u8>> {
     rows.into_iter().map(|row| row.key).collect()
+}
+
+fn a_frozen_view_is_of_one_moment_and_comes_in_pages<F: Fixture>() {
+    let mut fixture = F::new();
+    for position in 0..10_u64 {
+        put(fixture.store(), DAY, &position_key(b"m", position), &[1; 100]);
+    }
+    put(fixture.store(), NEXT_DAY, b"gone", b"soon");
+    let frozen = fixture.store().freeze().unwrap();
+    // What comes after the moment is not in it: changed, deleted and added rows, in a space of their own too.
+    put(fixture.store(), DAY, &position_key(b"m", 4), b"changed");
+    let mut batch = Batch::default();
+    batch.delete(DAY, position_key(b"m", 5));
+    batch.put(DAY, position_key(b"m", 11), vec![2]);
+    batch.put(Space::Day(UnixDay(20_002)), b"new".to_vec(), vec![3]);
+    fixture.store().commit(batch).unwrap();
+
+    assert_eq!(frozen.days(), [UnixDay(20_000), UnixDay(20_001)]);
+    let mut seen = Vec::new();
+    loop {
+        let after = seen.last().map(|row: &Row| row.key.clone());
+        let page = frozen.page(DAY, after.as_deref(), 250).unwrap();
+        assert!(page.len() <= 3, "{} rows in a page of 250 bytes", page.len());
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page);
+    }
+    assert_eq!(keys(seen.clone()), (0..10).map(|at| position_key(b"m", at)).collect::<Vec<_>>());
+    assert!(seen.iter().all(|row| row.value == [1; 100]));
+    assert_eq!(frozen.page(DAY, None, 0).unwrap().len(), 1, "a page is never empty too early");
+    assert!(frozen.page(Space::Rows, None, 100).unwrap().is_empty());
+    drop(frozen);
+    fixture.restart();
+    assert_eq!(everything(fixture.store(), DAY).len(), 10);
 }
 
 fn a_committed_batch_is_read_back_after_restart_and_crash<F: Fixture>() {

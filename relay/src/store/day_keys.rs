@@ -142,6 +142,33 @@ impl DayKeys {
         result
     }
 
+    /// A day's key, for a backup; `None` where the day has none, and of keys that are in memory only.
+    ///
+    /// # Errors
+    /// Those of [`KeyFolder::read`].
+    pub fn secret(&self, day: UnixDay) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let shared = self.lock();
+        match &shared.folder {
+            Some(folder) if shared.live.contains_key(&day) => folder.read(&name_of(day)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes a day's key from a backup, synced when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where it is no key; those of [`KeyFolder::create`].
+    pub fn adopt(&self, day: UnixDay, secret: &[u8]) -> Result<(), StoreError> {
+        let name = name_of(day);
+        let adopted = Arc::new(cipher(&name, secret)?);
+        let mut shared = self.lock();
+        if let Some(folder) = &shared.folder {
+            folder.create(&name, secret)?;
+        }
+        shared.live.insert(day, adopted);
+        Ok(())
+    }
+
     /// The days that have a key, ascending.
     #[must_use]
     pub fn days(&self) -> Vec<UnixDay> {

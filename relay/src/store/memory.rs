@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hearken_proto::time::UnixDay;
 
+use super::frozen::{Frozen, page_of};
 use super::{Batch, Row, Space, Store, StoreError, StoreTotals};
 
 /// Rows in memory. Everything committed counts as durable.
@@ -185,5 +186,32 @@ impl Store for MemoryStore {
 
     fn generation(&self) -> u16 {
         self.lock().generation
+    }
+
+    fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
+        Ok(Box::new(FrozenMemory(self.snapshot())))
+    }
+}
+
+/// A snapshot that nobody else has a handle to.
+struct FrozenMemory(MemoryStore);
+
+impl Frozen for FrozenMemory {
+    fn days(&self) -> Vec<UnixDay> {
+        self.0.days()
+    }
+
+    fn page(
+        &self,
+        space: Space,
+        after: Option<&[u8]>,
+        bytes: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let state = self.0.lock();
+        let rows = state.spaces.get(&space).into_iter();
+        let rows = rows.flat_map(|rows| rows.range::<[u8], _>((from, Bound::Unbounded)));
+        let rows = rows.map(|(key, value)| Ok(Row { key: key.clone(), value: value.clone() }));
+        page_of(rows, bytes)
     }
 }

@@ -14,7 +14,9 @@ mod conformance;
 pub mod day_keys;
 pub mod error;
 pub mod fjall;
+pub mod frozen;
 pub mod key_files;
+pub mod life;
 pub mod memory;
 pub mod reader;
 pub mod transaction;
@@ -28,6 +30,7 @@ pub use batch::{Command, run_batch};
 pub use committer::{Committer, CommitterParts};
 pub use day_keys::DayKeys;
 pub use error::StoreError;
+pub use frozen::Frozen;
 pub use key_files::KeyFolder;
 pub use memory::MemoryStore;
 pub use reader::{Query, Reader};
@@ -158,6 +161,19 @@ pub trait Store: Send + Sync {
 
     /// What positions begin with: raised by a restore, so that a cursor never stands above a later blob.
     fn generation(&self) -> u16;
+
+    /// Where the positions of this life of the store begin: [`life`] says how a restore chooses it.
+    fn first_position(&self) -> u64 {
+        first_position(self.generation())
+    }
+
+    /// All rows as they are at this moment, for a backup.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] after a failure, and from an engine that has no such view.
+    fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
+        Err(StoreError::Unavailable)
+    }
 }
 
 /// The first key after all keys that begin with `prefix`; `None` where there is none (a prefix of `0xff` bytes).

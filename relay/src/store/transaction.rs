@@ -34,10 +34,10 @@ impl<'a> Transaction<'a> {
         Self { store, overlay: BTreeMap::new(), undo: Vec::new(), has_room: store.has_room() }
     }
 
-    /// The store's generation, which positions begin with.
+    /// Where the positions of this life of the store begin.
     #[must_use]
-    pub fn generation(&self) -> u16 {
-        self.store.generation()
+    pub fn first_position(&self) -> u64 {
+        self.store.first_position()
     }
 
     /// The value of a key, as this transaction leaves it so far.

@@ -4,6 +4,7 @@
 //! constants below. Deliberately not here: what to do after a failure (the store above drops this and opens anew).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,6 +18,7 @@ use hearken_proto::time::UnixDay;
 
 use super::folder::RESTORE;
 use super::journal::{COMMIT_KEY, CommitRecord};
+use crate::store::frozen::page_of;
 use crate::store::{Batch, Row, Space, StoreError};
 
 /// Blocks of tables kept in memory. The system's own page cache does the rest.
@@ -47,7 +49,15 @@ pub(super) struct Engine {
     rows: Keyspace,
     commits: Keyspace,
     days: BTreeMap<UnixDay, Keyspace>,
+    /// This opening's own: a snapshot of another one means nothing here.
+    opening: Arc<()>,
     db: Database,
+}
+
+/// One moment of one opening. It keeps nothing open.
+pub(super) struct Moment {
+    snapshot: Arc<Snapshot>,
+    opening: Arc<()>,
 }
 
 /// Why a commit did not come about.
@@ -78,7 +88,7 @@ impl Engine {
                 }
             }
             let snapshot = RwLock::new(Arc::new(db.snapshot()));
-            Ok(Self { snapshot, rows, commits, days, db })
+            Ok(Self { snapshot, rows, commits, days, opening: Arc::new(()), db })
         })
     }
 
@@ -116,6 +126,34 @@ impl Engine {
                     Ok(Row { key: key.to_vec(), value: value.to_vec() })
                 })
                 .collect()
+        })
+    }
+
+    /// What is committed now, to be read for longer.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { snapshot: self.snapshot(), opening: Arc::clone(&self.opening) }
+    }
+
+    /// Rows as they were at a moment; see [`crate::store::Frozen::page`].
+    pub(super) fn page(
+        &self,
+        moment: &Moment,
+        space: Space,
+        after: Option<&[u8]>,
+        bytes: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        if !Arc::ptr_eq(&self.opening, &moment.opening) {
+            return Err(StoreError::Unavailable);
+        }
+        let Some(keyspace) = self.keyspace(space) else { return Ok(Vec::new()) };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        guarded("a table of the store", || {
+            let rows = moment.snapshot.range::<&[u8], _>(keyspace, (from, Bound::Unbounded));
+            let rows = rows.map(|row| {
+                let (key, value) = row.into_inner()?;
+                Ok(Row { key: key.to_vec(), value: value.to_vec() })
+            });
+            page_of(rows, bytes)
         })
     }
 

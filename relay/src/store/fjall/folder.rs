@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::store::StoreError;
 use crate::store::key_files::sync_folder;
+use crate::store::{StoreError, first_position};
 
 /// The format that this program reads and writes.
 pub(super) const FORMAT: u16 = 1;
@@ -67,26 +67,30 @@ impl DataFolder {
         self.path.join(ENGINE_FOLDER)
     }
 
-    /// The store's generation; `None` where the folder holds no store yet.
-    pub(super) fn generation(&self) -> Result<Option<u16>, StoreError> {
+    /// Where the store's positions begin; `None` where the folder holds no store yet.
+    pub(super) fn first_position(&self) -> Result<Option<u64>, StoreError> {
         let Some(content) = self.read(FORMAT_FILE)? else { return Ok(None) };
         let damaged = || StoreError::Corrupt { what: FORMAT_FILE.to_owned(), advice: RESTORE };
         let body = checked(b"hearken/1 store format", &content).ok_or_else(damaged)?;
-        let [f0, f1, g0, g1] = *body else { return Err(damaged()) };
-        let found = u16::from_be_bytes([f0, f1]);
+        let (format, rest) = body.split_first_chunk::<2>().ok_or_else(damaged)?;
+        let found = u16::from_be_bytes(*format);
         if found != FORMAT {
             return Err(StoreError::Incompatible { found, known: FORMAT });
         }
-        Ok(Some(u16::from_be_bytes([g0, g1])))
+        match *rest {
+            // As written before restores: the generation alone.
+            [g0, g1] => Ok(Some(first_position(u16::from_be_bytes([g0, g1])))),
+            _ => rest.try_into().map(|rest| Some(u64::from_be_bytes(rest))).map_err(|_| damaged()),
+        }
     }
 
-    pub(super) fn set_generation(&self, generation: u16) -> Result<(), StoreError> {
-        self.set_format(FORMAT, generation)
+    pub(super) fn set_first_position(&self, first_position: u64) -> Result<(), StoreError> {
+        self.set_format(FORMAT, first_position)
     }
 
-    pub(super) fn set_format(&self, format: u16, generation: u16) -> Result<(), StoreError> {
+    pub(super) fn set_format(&self, format: u16, first_position: u64) -> Result<(), StoreError> {
         let mut body = format.to_be_bytes().to_vec();
-        body.extend_from_slice(&generation.to_be_bytes());
+        body.extend_from_slice(&first_position.to_be_bytes());
         self.replace(FORMAT_FILE, &with_check(b"hearken/1 store format", &body))
     }
 

@@ -25,14 +25,16 @@ mod tests_process;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use hearken_proto::time::UnixDay;
 
-use self::engine::{CommitFailure, Engine};
+use self::engine::{CommitFailure, Engine, Moment};
 use self::folder::{CleanStop, DataFolder, RESTORE};
-use super::{Batch, KEY_LEN_MAX, Row, Space, Store, StoreError, StoreTotals, VALUE_LEN_MAX};
+use super::{
+    Batch, Frozen, KEY_LEN_MAX, Row, Space, Store, StoreError, StoreTotals, VALUE_LEN_MAX,
+};
 
 /// Free disk space below which new blobs are refused, so that what frees space (acknowledgements, expiry) and what the
 /// engine moves in the background (some 40 MiB of memtables, tables of 64 MiB being merged) still have room.
@@ -61,14 +63,16 @@ impl Default for FjallConfig {
 
 /// The store in a folder.
 pub struct FjallStore {
-    /// `None` after a failure, until it can be opened again.
-    engine: RwLock<Option<Engine>>,
+    engine: Arc<EngineSlot>,
     /// One commit, drop or flush at a time.
     writer: Mutex<Writer>,
-    generation: u16,
+    first_position: u64,
     config: FjallConfig,
     folder: DataFolder,
 }
+
+/// The engine; `None` after a failure, until it can be opened again, and once the store is dropped.
+type EngineSlot = RwLock<Option<Engine>>;
 
 struct Writer {
     /// The last commit that was accepted: nothing above it may be in the journal at an opening.
@@ -84,9 +88,31 @@ impl FjallStore {
     /// [`StoreError::Locked`], [`StoreError::Corrupt`] (nothing was changed), [`StoreError::Incompatible`],
     /// [`StoreError::Io`], [`StoreError::Full`].
     pub fn open(data: &Path, config: FjallConfig) -> Result<Self, StoreError> {
+        Self::open_or_begin(data, config, 0)
+    }
+
+    /// Makes a store whose positions begin at `first_position`, in a folder that holds none, and locks the folder.
+    ///
+    /// # Errors
+    /// Those of [`FjallStore::open`]; [`StoreError::Corrupt`] where the folder holds a store already.
+    pub fn begin(
+        data: &Path,
+        config: FjallConfig,
+        first_position: u64,
+    ) -> Result<Self, StoreError> {
+        let store = Self::open_or_begin(data, config, first_position)?;
+        // Of a life of its own where there was one.
+        if store.first_position == first_position { Ok(store) } else { Err(corrupt("the folder")) }
+    }
+
+    fn open_or_begin(
+        data: &Path,
+        config: FjallConfig,
+        first_position: u64,
+    ) -> Result<Self, StoreError> {
         let folder = DataFolder::lock(data)?;
         let engine_folder = folder.engine();
-        let known = folder.generation()?;
+        let known = folder.first_position()?;
         let clean = folder.clean_stop()?;
         let (engine, last_commit) = if known.is_some() {
             let scanned = journal::check(&engine_folder, clean, None)?;
@@ -102,16 +128,15 @@ impl FjallStore {
         } else {
             (Self::create_engine(&engine_folder)?, 0)
         };
-        let generation = known.unwrap_or(0);
         if known.is_none() {
             // Written last: an engine without it holds nothing that was ever acknowledged.
-            folder.set_generation(generation)?;
+            folder.set_first_position(first_position)?;
         }
         folder.clear_clean_stop()?;
         Ok(Self {
-            engine: RwLock::new(Some(engine)),
+            engine: Arc::new(RwLock::new(Some(engine))),
             writer: Mutex::new(Writer { last_commit, commits: 0, reopened: None }),
-            generation,
+            first_position: known.unwrap_or(first_position),
             config,
             folder,
         })
@@ -149,8 +174,7 @@ impl FjallStore {
         &self,
         call: impl FnOnce(&Engine) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
-        call(engine.as_ref().ok_or(StoreError::Unavailable)?)
+        call_open(&self.engine, call)
     }
 
     fn with_engine_mut<T>(
@@ -309,12 +333,52 @@ impl Store for FjallStore {
     }
 
     fn generation(&self) -> u16 {
-        self.generation
+        u16::try_from(self.first_position >> 48).unwrap_or(u16::MAX)
+    }
+
+    fn first_position(&self) -> u64 {
+        self.first_position
+    }
+
+    fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
+        let (moment, days) = self.with_engine(|engine| Ok((engine.moment(), engine.days())))?;
+        Ok(Box::new(FrozenFjall { engine: Arc::clone(&self.engine), moment, days }))
     }
 
     fn has_room(&self) -> bool {
         self.has_free(self.config.reserve_bytes)
     }
+}
+
+/// A moment of the store. It does not keep the engine open: where that was closed or opened anew since, the moment is
+/// lost.
+struct FrozenFjall {
+    engine: Arc<EngineSlot>,
+    moment: Moment,
+    days: Vec<UnixDay>,
+}
+
+impl Frozen for FrozenFjall {
+    fn days(&self) -> Vec<UnixDay> {
+        self.days.clone()
+    }
+
+    fn page(
+        &self,
+        space: Space,
+        after: Option<&[u8]>,
+        bytes: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        call_open(&self.engine, |engine| engine.page(&self.moment, space, after, bytes))
+    }
+}
+
+fn call_open<T>(
+    slot: &EngineSlot,
+    call: impl FnOnce(&Engine) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let engine = slot.read().unwrap_or_else(PoisonError::into_inner);
+    call(engine.as_ref().ok_or(StoreError::Unavailable)?)
 }
 
 impl Drop for FjallStore {
