@@ -12,7 +12,9 @@ use crate::context::Context;
 use crate::failure::{Failure, printable};
 use crate::language::Language;
 use crate::output::Output;
-use crate::session::{Contact, ContactId, Message, MessageKind, MessageState, Notice, Session};
+use crate::session::{
+    Contact, ContactId, ContactState, Message, MessageKind, MessageState, Notice, Session,
+};
 use crate::time;
 
 /// Messages that are marked as shown in one step: each step is a durable write, and a kill shows at most these again.
@@ -127,6 +129,16 @@ fn indented(words: &str) -> String {
     text
 }
 
+/// How far a contact has come, in the catalogue.
+pub(crate) fn state_name(contact: &Contact) -> &'static str {
+    match (contact.state(), contact.is_verified()) {
+        (ContactState::Invited, _) => "say-state-invited",
+        (ContactState::Apart, _) => "say-state-apart",
+        (ContactState::Joined, false) => "say-state-unverified",
+        (ContactState::Joined, true) => "say-state-verified",
+    }
+}
+
 /// As much of an id as tells contacts apart, for people.
 pub(crate) fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
@@ -140,6 +152,11 @@ fn words(language: &Language, message: &Message) -> String {
         }
         MessageKind::Notice(Notice::Joined) => language.text("notice-joined"),
         MessageKind::Notice(Notice::SecondClaim) => language.text("notice-second-claim"),
+        MessageKind::Notice(Notice::Unsent) => {
+            let words = [("words", FluentValue::from(message.text().to_owned()))];
+            language.text_with("notice-unsent", &words)
+        }
+        MessageKind::Notice(Notice::Restored) => language.text("notice-restored"),
         _ => language.text("notice-unknown"),
     }
 }
@@ -148,6 +165,8 @@ fn notice_name(notice: Notice) -> &'static str {
     match notice {
         Notice::Joined => "joined",
         Notice::SecondClaim => "second-claim",
+        Notice::Unsent => "unsent",
+        Notice::Restored => "restored",
         _ => "other",
     }
 }

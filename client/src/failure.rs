@@ -53,6 +53,8 @@ codes! {
     VaultExists "vault-exists" 1,
     VaultDamaged "vault-damaged" 1,
     VaultTooNew "vault-too-new" 1,
+    CopyDamaged "copy-damaged" 1,
+    FileExists "file-exists" 1,
     WrongPassphrase "wrong-passphrase" 4,
     HomeBusy "home-busy" 1,
     DiskFull "disk-full" 1,

@@ -9,7 +9,7 @@ use fluent_bundle::FluentValue;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
-use crate::conversation::{self, short};
+use crate::conversation::{self, short, state_name};
 use crate::failure::{Code, Failure, printable};
 use crate::session::{Contact, ContactId, ContactState, Event, MessageId, Session};
 
@@ -191,11 +191,7 @@ impl Live<'_> {
         let output = &self.context.output;
         let contacts = self.session.client().contacts().await?;
         for contact in &contacts {
-            let state = output.language().text(match (contact.state(), contact.is_verified()) {
-                (ContactState::Invited, _) => "say-state-invited",
-                (ContactState::Joined, false) => "say-state-unverified",
-                (ContactState::Joined, true) => "say-state-verified",
-            });
+            let state = output.language().text(state_name(contact));
             let id = contact.id().to_string();
             let name = contact.name().map_or_else(|| "-".to_owned(), printable);
             output.show(&format!("{}  {name}  {state}", short(&id)))?;

@@ -55,7 +55,7 @@ impl Source {
     }
 
     /// Whether a flag names one.
-    fn is_given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         self.file.is_some() || self.descriptor.is_some()
     }
 

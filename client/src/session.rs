@@ -1,11 +1,13 @@
 //! An open vault and the client over it: the one place where the library is opened and its errors are worded.
 
+use hearken_client_lib::vault::Damage;
 use hearken_client_lib::{Client, KdfCost, Options, RouteAdvice, RouteChoice, VaultError};
 pub(crate) use hearken_client_lib::{
     ClientError, Contact, ContactId, ContactState, Event, HostPort, Message, MessageId,
     MessageKind, MessageState, Notice, RelayAddress, SendOutcome,
 };
 pub(crate) use hearken_proto::limits::TEXT_MAX;
+use std::io::Read;
 use std::time::Duration;
 
 use crate::command::Route;
@@ -46,9 +48,7 @@ impl Session {
 
     /// The passphrase of a vault that is to be made.
     pub(crate) async fn new_passphrase(context: &Context) -> Result<Passphrase, Failure> {
-        if vault_exists(context) {
-            return Err(Code::VaultExists.into());
-        }
+        need_no_vault(context)?;
         context.passphrase.check()?;
         context.passphrase.new_one(&context.output, &context.shutdown).await
     }
@@ -64,6 +64,24 @@ impl Session {
         let (client, recovery) = while_waiting(&context.output, "wait-create", making).await?;
         let words = recovery.words().map(str::to_owned).collect();
         Ok((Self { client }, words))
+    }
+
+    /// Makes the vault of the home from a copy.
+    pub(crate) async fn restore(
+        context: &Context,
+        copy: impl Read + Send + 'static,
+        phrase: &Passphrase,
+    ) -> Result<Self, Failure> {
+        let options = options(context, false);
+        let making = Client::restore(&context.home, copy, phrase.as_bytes(), options);
+        let client = while_waiting(&context.output, "wait-create", making).await?;
+        Ok(Self { client })
+    }
+
+    /// Destroys the vault of the home.
+    pub(crate) async fn destroy(context: &Context, phrase: &Passphrase) -> Result<(), Failure> {
+        let destroying = Client::destroy(&context.home, phrase.as_bytes(), options(context, false));
+        Ok(while_waiting(&context.output, "wait-open", destroying).await?)
     }
 
     /// The library's client.
@@ -158,6 +176,11 @@ pub(crate) fn need_vault(context: &Context) -> Result<(), Failure> {
     if vault_exists(context) { Ok(()) } else { Err(Code::NoVault.into()) }
 }
 
+/// Refuses where there is a vault, before anything is asked for.
+pub(crate) fn need_no_vault(context: &Context) -> Result<(), Failure> {
+    if vault_exists(context) { Err(Code::VaultExists.into()) } else { Ok(()) }
+}
+
 /// Refuses what is plainly no invitation, before a passphrase is asked for; the library reads it whole.
 pub(crate) fn check_link(link: &str) -> Result<(), Failure> {
     if link.starts_with(LINK_PREFIX) { Ok(()) } else { Err(Code::InvitationMalformed.into()) }
@@ -178,7 +201,9 @@ impl From<VaultError> for Failure {
             VaultError::HomeBusy { holder } => {
                 Self::new(Code::HomeBusy).with("holder", printable(&holder))
             }
+            VaultError::Damaged { what: Damage::Copy } => Code::CopyDamaged.into(),
             VaultError::Damaged { .. } => Code::VaultDamaged.into(),
+            VaultError::FileExists => Code::FileExists.into(),
             VaultError::TooNew => Code::VaultTooNew.into(),
             VaultError::OutOfMemory => Code::OutOfMemory.into(),
             VaultError::DiskFull => Code::DiskFull.into(),

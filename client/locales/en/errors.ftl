@@ -58,6 +58,12 @@ rec-vault-damaged = Do not write to this folder. Copy it to a safe place as it i
 err-vault-too-new = The vault was made by a newer version of Hearken. It was not touched.
 rec-vault-too-new = Install the newest version of Hearken, and try again.
 
+err-copy-damaged = This is not a whole copy of a vault. Nothing was made from it.
+rec-copy-damaged = Check that you named the right file, and try another copy if you have one.
+
+err-file-exists = There is a file of this name already. It was not touched.
+rec-file-exists = Choose another name.
+
 err-wrong-passphrase = The passphrase is wrong.
 rec-wrong-passphrase = Try again. If you have forgotten it, type the words of your recovery phrase in its place.
 
@@ -82,7 +88,7 @@ err-ambiguous-contact = “{ $given }” could be more than one contact: { $cand
 rec-ambiguous-contact = Type more of the id, or the whole name.
 
 err-name-taken = Another contact has this name already.
-rec-name-taken = Choose another name, so that you never write to the wrong person.
+rec-name-taken = Choose another name, so that you never write to the wrong person. If this is the same person on a new device, first give the old contact another name with “hearken rename”.
 
 err-name-invalid = A name must have 1 to 200 bytes.
 rec-name-invalid = Choose a shorter name that is not empty.

@@ -78,6 +78,11 @@ arg-limit = How many of the newest (100)
 
 help-vault = Your vault
 help-vault-change-passphrase = Choose another passphrase
+help-vault-backup = Write a copy of your vault to a file: names, relays and what was written, encrypted
+arg-out = The file to write; it must not be there yet
+help-vault-restore = Make your vault anew from a copy; your contacts are then to be met again
+arg-from = The copy; - is standard input
+help-vault-destroy = Destroy your vault: everything in it is gone for good
 arg-new-passphrase-file = Read the new passphrase from this file; - is standard input
 arg-new-passphrase-fd = Read the new passphrase from this file descriptor
 

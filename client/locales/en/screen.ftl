@@ -72,6 +72,7 @@ say-no-contacts = You have no contacts yet. Invite somebody with “hearken invi
 say-state-invited = invited, has not joined yet
 say-state-unverified = joined, not verified
 say-state-verified = joined, verified
+say-state-apart = from a copy, to be met again: invite them anew under this name
 say-state-blocked = blocked
 say-state-outbox = { $n ->
     [one] one message waits to be sent
@@ -106,7 +107,20 @@ say-no-messages = No messages with this contact yet.
 say-relay-unreachable = A relay does not answer. Trying again; nothing is lost.
 say-relay-reached = The relay answers again.
 say-me = You
-say-passphrase-changed = The passphrase is changed. The recovery phrase is still the same.
+say-passphrase-changed = The passphrase is changed. The recovery phrase is still the same. Copies that you made before open with the old one.
+
+say-copy-written = The copy is written. It opens with the passphrase and the recovery phrase of today, and holds everything
+    that you have read and written: keep it as safe as the vault. It holds no keys, so after a restore you and your
+    contacts have to meet again.
+say-restored = { $n ->
+    [0] Your vault is restored.
+    [one] Your vault is restored. Your contact has to be met again: invite them under the same name.
+   *[other] Your vault is restored. Your { $n } contacts have to be met again: invite each under the same name.
+}
+ask-destroy = Everything in your vault will be gone for good. Destroy it?
+say-destroyed = The vault is destroyed. Copies that you made of it are still where you put them.
+say-destroyed-relay = The relay in the same folder is still there; its files are in “relay”.
+say-not-destroyed = Nothing was destroyed.
 
 notice-gap = { $missing ->
     [one] Something is missing here: one part did not arrive or could not be read. Ask them to send it again.
@@ -114,6 +128,8 @@ notice-gap = { $missing ->
 }
 notice-joined = has joined. Compare the safety phrase with them before you write what matters.
 notice-second-claim = Warning: somebody else tried to use the same invitation. Whoever joined may not be whom you meant. Compare the safety phrase before you write anything.
+notice-unsent = Not sent before the copy was made, and not sent from here: { $words }
+notice-restored = This comes from a copy of your vault. To write with this person again, you have to meet anew: invite them under the same name. Compare the safety phrase then.
 notice-unknown = A kind of message that this version does not know. Update Hearken to see it.
 
 ## up

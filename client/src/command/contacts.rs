@@ -5,6 +5,7 @@ use fluent_bundle::FluentValue;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::conversation::state_name;
 use crate::failure::{Failure, printable};
 use crate::session::{Contact, ContactState, Session};
 
@@ -43,6 +44,8 @@ struct Line<'a> {
     verified: bool,
     outbox: u32,
     blocked: bool,
+    /// Known from a copy of a vault: `state` is `invited`, since what is written waits, and a new invitation is needed.
+    meet_again: bool,
 }
 
 #[derive(Serialize)]
@@ -66,13 +69,10 @@ impl Contacts {
                 verified: contact.is_verified(),
                 outbox: contact.outbox(),
                 blocked: contact.is_blocked(),
+                meet_again: contact.state() == ContactState::Apart,
             };
             context.output.result(&line, |language| {
-                let mut marks = vec![match (joined, line.verified) {
-                    (false, _) => language.text("say-state-invited"),
-                    (true, false) => language.text("say-state-unverified"),
-                    (true, true) => language.text("say-state-verified"),
-                }];
+                let mut marks = vec![language.text(state_name(contact))];
                 if line.blocked {
                     marks.push(language.text("say-state-blocked"));
                 }

@@ -76,9 +76,6 @@ const USAGES: &[&str] = &[
     "desk decommission DESK --on DATE [--successor LINK]",
     "vault panic-phrase [--new-passphrase-file FILE] [--new-passphrase-fd N]",
     "vault duress-phrase [--new-passphrase-file FILE] [--new-passphrase-fd N]",
-    "vault backup --out FILE",
-    "vault restore --from FILE",
-    "vault destroy",
     "app [--listen IP:PORT] [--no-browser]",
 ];
 

@@ -66,7 +66,7 @@ impl Send {
         session.permit_route(context).await?;
         let message = client.send_text(contact.id(), &text).await?;
         let outcome = while_waiting(&context.output, "wait-send", async {
-            if contact.state() == ContactState::Invited {
+            if contact.state() != ContactState::Joined {
                 // They may have joined since; whether a relay could be asked is not what this command is about.
                 let _ = client.sync(LOOK).await;
             }
