@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::contact::{Contact, ContactId};
 use crate::error::ClientError;
 use crate::event::Event;
+use crate::invitation::InvitationLink;
 use crate::message::{Message, MessageId};
 use crate::relays::RouteChoice;
 use crate::route::{LinkFailure, LinkId, RouteAction};
@@ -369,6 +370,42 @@ impl InlineClient {
     /// [`VaultError`].
     pub fn contacts(&mut self) -> Result<Vec<Contact>, VaultError> {
         records::contacts(self.engine.vault().database())
+    }
+
+    /// As [`crate::Client::open_invitations`]: contact and link.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn open_invitations(
+        &mut self,
+        now: UnixMillis,
+    ) -> Result<Vec<(ContactId, Zeroizing<String>)>, VaultError> {
+        records::open_invitations(self.engine.vault().database(), now)
+    }
+
+    /// The contact that an invitation link made, whichever side of it this client is on; `None` too while a join is
+    /// under way, and where the link is none.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn contact_of(&mut self, link: &str) -> Result<Option<Contact>, VaultError> {
+        let Ok(link) = InvitationLink::parse(link) else { return Ok(None) };
+        let database = self.engine.vault().database();
+        match records::contact_of_link(database, &link.hash())? {
+            Some((contact, _)) => records::contact(database, contact),
+            None => Ok(None),
+        }
+    }
+
+    /// The ratchet of a contact, as it is stored: secret. Two that are equal seal and open the same.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn ratchet(
+        &mut self,
+        contact: ContactId,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        records::contact_secret(self.engine.vault().database(), contact, "ratchet")
     }
 
     /// A whole conversation, oldest first.

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hearken_proto::time::UnixDay;
+use hearken_proto::time::{UnixDay, UnixMillis};
 
 use super::frozen::{Frozen, page_of};
-use super::{Batch, Row, Space, Store, StoreError, StoreTotals};
+use super::{Batch, Row, Space, Store, StoreError, StoreTotals, first_position, life};
 
 /// Rows in memory. Everything committed counts as durable.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub struct MemoryStore {
 #[derive(Clone, Debug, Default)]
 struct State {
     spaces: BTreeMap<Space, BTreeMap<Vec<u8>, Vec<u8>>>,
-    generation: u16,
+    first_position: u64,
     commits: u64,
     /// The number of coming commits that fail, and how.
     failures: Option<(u32, StoreError)>,
@@ -29,6 +29,8 @@ struct State {
     full: bool,
     /// Rows that `read` and `range` handed out or looked at, for tests of work done.
     rows_read: u64,
+    /// Where syncs are left out: what was durable when that began.
+    synced: Option<Box<State>>,
 }
 
 impl MemoryStore {
@@ -41,9 +43,10 @@ impl MemoryStore {
     /// A separate store with a copy of what is durable now: what a copy of the data folder would hold.
     #[must_use]
     pub fn snapshot(&self) -> Self {
-        let mut state = self.lock().clone();
-        state.failures = None;
-        Self { state: Arc::new(Mutex::new(state)) }
+        let state = self.lock();
+        let mut copy = state.synced.as_deref().unwrap_or(&state).clone();
+        copy.failures = None;
+        Self { state: Arc::new(Mutex::new(copy)) }
     }
 
     /// What a restart after a power cut finds: committed batches, and no failure that was asked for. Handles from
@@ -62,9 +65,27 @@ impl MemoryStore {
         let restored = backup.snapshot();
         {
             let mut state = restored.lock();
-            state.generation = state.generation.saturating_add(1);
+            let generation = u16::try_from(state.first_position >> 48).unwrap_or(u16::MAX);
+            state.first_position = first_position(generation.saturating_add(1));
         }
         restored
+    }
+
+    /// What a restore from `backup` at `now` leaves: its rows, in a life that begins above every earlier one.
+    #[must_use]
+    pub fn restored_at(backup: &Self, now: UnixMillis) -> Self {
+        let restored = backup.snapshot();
+        {
+            let mut state = restored.lock();
+            state.first_position = life::restored(state.first_position, now);
+        }
+        restored
+    }
+
+    /// Plants a fault: from here on what is committed is visible and not durable, so that a crash loses it.
+    pub fn leave_syncs_out(&self) {
+        let mut state = self.lock();
+        state.synced = Some(Box::new(state.clone()));
     }
 
     /// Makes the next `count` commits fail with `error`; zero makes commits work again.
@@ -185,7 +206,11 @@ impl Store for MemoryStore {
     }
 
     fn generation(&self) -> u16 {
-        self.lock().generation
+        u16::try_from(self.first_position() >> 48).unwrap_or(u16::MAX)
+    }
+
+    fn first_position(&self) -> u64 {
+        self.lock().first_position
     }
 
     fn freeze(&self) -> Result<Box<dyn Frozen>, StoreError> {
