@@ -293,7 +293,10 @@ impl InlineRelay {
         }
         let (tickets, commands): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.writes).into_iter().unzip();
-        let results = run_batch(&self.store, commands, &mut self.context, now, rng);
+        let mut results = run_batch(&self.store, commands, &mut self.context, now, rng);
+        if self.lie.is_some() {
+            results.iter_mut().flatten().for_each(Outcome::have_read);
+        }
         outcomes.extend(tickets.into_iter().zip(results));
         self.core.handle_outcomes(now, outcomes);
         true

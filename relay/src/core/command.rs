@@ -44,6 +44,13 @@ impl Outcome {
             _ => None,
         }
     }
+
+    /// Has what was stored read again for whoever watches, so that [`Outcome::told`] speaks of every blob.
+    pub(crate) fn have_read(&mut self) {
+        if let Answer::Stored { blob, .. } = &mut self.0 {
+            *blob = None;
+        }
+    }
 }
 
 /// What all write commands share beside the store.
@@ -167,6 +174,13 @@ pub(super) enum Answer {
     /// A blob that was not there before is durable.
     Stored {
         mailbox: RecvId,
+        /// The position given before this one: where a watch has come to it, nothing lies in between.
+        after: u64,
+        position: u64,
+        /// `None` where whoever watches is to have it read.
+        blob: Option<Blob>,
+        /// The reader has not come today.
+        touch: bool,
     },
     Refused(Reason),
     Blobs {

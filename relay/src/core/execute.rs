@@ -24,7 +24,7 @@ impl Command for WriteCommand {
         let answer = match self.0 {
             Write::Create(create) => mailbox::create(tx, &context.limits, now, rng, &create),
             Write::Claim { claim, sender, permit } => mailbox::claim(tx, claim, sender, permit),
-            Write::Put(put) => put::put(tx, context, now, rng, &put),
+            Write::Put(put) => put::put(tx, context, now, rng, put),
             Write::Ack { mailbox, cursor, permit } => {
                 mailbox::ack(tx, now, mailbox, cursor, permit)
             }

@@ -1,12 +1,13 @@
 //! What becomes of the store's answers: replies in order, pushes to whoever watches, reads that waited.
 //!
-//! Guarantees: a reply speaks of what is durable; a push is read from committed rows, after the commit; where the
+//! Guarantees: a reply speaks of what is durable; a push follows its commit, handed on by it or read from
+//! committed rows; where the
 //! session is gone its answer goes nowhere, but whoever watches the mailbox is told all the same.
 
 use hearken_proto::cell::Cell;
 use hearken_proto::cell::CloseReason;
 use hearken_proto::ids::RecvId;
-use hearken_proto::payload::Payload;
+use hearken_proto::payload::{Blob, Payload};
 use hearken_proto::wire::Role;
 use rand_core::CryptoRng;
 
@@ -19,6 +20,14 @@ use super::links::RouteKey;
 use super::reply::{Reply, answer};
 use super::session::Effect;
 use crate::store::StoreError;
+
+/// A blob that was stored just now.
+#[derive(Clone, Copy)]
+struct Stored {
+    after: u64,
+    position: u64,
+    touch: bool,
+}
 
 /// What the sweep's answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +48,7 @@ impl LastHop {
         result: Result<Outcome, StoreError>,
     ) -> Option<Swept> {
         let pending = self.pending.remove(&ticket)?;
-        let result = result.map(|outcome| outcome.0);
+        let mut result = result.map(|outcome| outcome.0);
         if result.is_err() {
             base.totals.store_failures += 1;
         }
@@ -57,8 +66,9 @@ impl LastHop {
             }
             Pending::Answer(key, cells) => {
                 base.links.expected(key.link, cells);
-                if let Ok(Answer::Stored { mailbox }) = &result {
-                    self.notice(mailbox);
+                if let Ok(Answer::Stored { mailbox, after, position, blob, touch }) = &mut result {
+                    let stored = Stored { after: *after, position: *position, touch: *touch };
+                    self.notice(base, now, mailbox, stored, blob.take());
                 }
                 self.handle_answer(base, now, key, ticket, result);
                 self.unpark(base, key.link);
@@ -217,13 +227,30 @@ impl LastHop {
         self.queue_push(key);
     }
 
-    /// Something new is in a mailbox.
-    fn notice(&mut self, mailbox: &RecvId) {
+    /// Something new is in a mailbox. A watch that has come this far is given it at once, others have it read.
+    fn notice(
+        &mut self,
+        base: &mut Base,
+        now: Now,
+        mailbox: &RecvId,
+        stored: Stored,
+        blob: Option<Blob>,
+    ) {
         for key in self.watchers_of(mailbox) {
-            if let Some(watch) =
-                self.sessions.get_mut(&key).and_then(|session| session.watch.as_mut())
-            {
-                watch.notice();
+            let is_full = base.links.is_full(key.link);
+            let Some(session) = self.sessions.get_mut(&key) else { continue };
+            let had_some = session.outgoing() > 0;
+            let Some(watch) = session.watch.as_mut() else { continue };
+            match &blob {
+                Some(blob) if !is_full && watch.follow(stored.after, stored.position) => {
+                    session.push(Reply::push(stored.position, blob.clone()));
+                    base.totals.deliveries += 1;
+                    queue(base, now, key, had_some, 1);
+                    if stored.touch {
+                        self.touch(base, *mailbox);
+                    }
+                }
+                _ => watch.notice(),
             }
             self.queue_push(key);
         }

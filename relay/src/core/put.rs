@@ -21,7 +21,7 @@ pub(super) fn put(
     context: &mut CommandContext,
     now: UnixMillis,
     rng: &mut dyn CryptoRng,
-    put: &Put,
+    put: Put,
 ) -> Result<Answer, StoreError> {
     let mailbox = find(tx, Kind::Sender, put.sender.as_bytes())?;
     let row = match &mailbox {
@@ -31,7 +31,7 @@ pub(super) fn put(
     let (true, Some(mailbox), Some(row)) = (put.permit.proven, mailbox, row) else {
         return Ok(Answer::Refused(Reason::NotYours));
     };
-    if let Some(reason) = out_of_order(tx, context, &mailbox, &row, put)? {
+    if let Some(reason) = out_of_order(tx, context, &mailbox, &row, &put)? {
         return Ok(Answer::Refused(reason));
     }
     if seen(tx, &mailbox, &row, &put.put_id)? {
@@ -49,10 +49,11 @@ pub(super) fn put(
         context.blocked.insert(put.session, Blocked { put_id: put.put_id, reason });
         return Ok(Answer::Refused(reason));
     }
-    store(tx, context, now, rng, mailbox, row, put)?;
+    let (after, touch) = (row.newest, row.reader_day < now.day());
+    let position = store(tx, context, now, rng, mailbox, row, &put)?;
     // Where the commit fails after this, the next `Put` names this one as previous, and it is not there.
     context.blocked.remove(&put.session);
-    Ok(Answer::Stored { mailbox })
+    Ok(Answer::Stored { mailbox, after, position, blob: Some(put.blob), touch })
 }
 
 /// Why a `Put` must wait for an earlier one of its session, if it must.
@@ -100,7 +101,7 @@ fn store(
     mailbox: RecvId,
     mut row: MailboxRow,
     put: &Put,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let last_hour = UnixHour(now.hour().0.saturating_add(BLOB_TTL_DAYS * 24));
     let goes = UnixHour(last_hour.0.saturating_add(1));
     let day = last_hour.day();
@@ -119,7 +120,7 @@ fn store(
         None => row.days.push(MailboxDay { day, first: position, blobs: 1 }),
     }
     save(tx, &mailbox, &row);
-    Ok(())
+    Ok(position)
 }
 
 /// What a blob at rest is bound to: its mailbox and position.

@@ -71,6 +71,21 @@ impl Watch {
         self.more |= self.unacknowledged.len() >= WATCH_WINDOW as usize;
     }
 
+    /// A blob was stored at `position`, the one before it at `after`. Whether it is pushed as the next one: everything
+    /// before it was, no read is under way, and the window has room.
+    pub(super) fn follow(&mut self, after: u64, position: u64) -> bool {
+        let window = self.unacknowledged.len() < WATCH_WINDOW as usize;
+        let is_next = self.cursor >= after && self.cursor < position;
+        if !self.is_started || self.reading.is_some() || !window || !is_next {
+            return false;
+        }
+        self.cursor = position;
+        self.unacknowledged.push_back(position);
+        // What was noticed before lies before it; what comes behind it is noticed when it comes.
+        self.more = false;
+        true
+    }
+
     /// The reader has stored everything up to `cursor`.
     pub(super) fn acknowledge(&mut self, cursor: u64) {
         while self.unacknowledged.front().is_some_and(|position| *position <= cursor) {
@@ -99,6 +114,26 @@ mod tests {
         assert_eq!(watch.wants(), None, "the window is used up");
         watch.acknowledge(13);
         assert_eq!(watch.wants(), Some((26, 3)));
+    }
+
+    #[test]
+    fn a_stored_blob_is_pushed_at_once_only_where_everything_before_it_was() {
+        let mut watch = Watch::new(10);
+        assert!(!watch.follow(10, 11), "before Watching was answered");
+        watch.start();
+        assert!(!watch.follow(11, 12), "11 has to be read first");
+        watch.begin(Ticket(1));
+        assert!(!watch.follow(10, 11), "it may be in the read under way");
+        watch.push(11);
+        assert!(watch.end(Ticket(1)));
+        assert!(!watch.follow(10, 11), "pushed already");
+        assert!(watch.follow(11, 12) && watch.follow(12, 1 << 48));
+        assert_eq!(watch.wants(), None);
+        (1..14).for_each(|next| assert!(watch.follow((1 << 48) + next - 1, (1 << 48) + next)));
+        assert!(!watch.follow((1 << 48) + 13, (1 << 48) + 14), "the window is used up");
+        watch.notice();
+        watch.acknowledge(12);
+        assert_eq!(watch.wants(), Some(((1 << 48) + 13, 2)));
     }
 
     #[test]
