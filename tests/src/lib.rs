@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod chaos;
+pub mod crash;
+pub mod leaks;
 pub mod load;
 pub mod long;
 pub mod lying_relay;
 pub mod programs;
+pub mod simulation;
 pub mod texts;
+pub mod traffic;
 pub mod vectors;

@@ -1,0 +1,8 @@
+//! Client and relay in a world of seeded chance: see `hearken_tests::simulation`.
+//!
+//! `cargo test` runs some hundred seeds, with `HEARKEN_CI=1` 3,000, with `HEARKEN_LONG=1` a shard of 100,000.
+//! `HEARKEN_SIMULATION_SEED=n` runs one seed, and prints its script made small where it breaks something.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+#[path = "simulation/seeds.rs"]
+mod seeds;
