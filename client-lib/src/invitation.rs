@@ -41,15 +41,21 @@ impl InvitationLink {
     pub(crate) fn to_text(&self) -> Zeroizing<String> {
         let address = self.relay.to_string();
         let places = address.split_once('@').map_or("", |(_, places)| places);
-        let mut bytes = Zeroizing::new(Vec::with_capacity(FIXED_LEN + places.len() + CHECK_LEN));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(FIXED_LEN + places.len()));
         bytes.push(VERSION);
         bytes.extend_from_slice(&self.secret);
         bytes.extend_from_slice(&self.card_hash);
         bytes.extend_from_slice(&self.expires.0.to_be_bytes());
         bytes.extend_from_slice(self.relay.fingerprint().as_bytes());
         bytes.extend_from_slice(places.as_bytes());
-        let check = check(&bytes);
-        bytes.extend_from_slice(&check);
+        Self::text_of(&bytes)
+    }
+
+    /// The text of a link's bytes, with their check.
+    pub(crate) fn text_of(body: &[u8]) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(body.len() + CHECK_LEN));
+        bytes.extend_from_slice(body);
+        bytes.extend_from_slice(&check(body));
         let mut text = Zeroizing::new(String::from(PREFIX));
         BASE64URL_NOPAD.encode_append(&bytes, &mut text);
         text

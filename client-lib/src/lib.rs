@@ -33,6 +33,8 @@ mod contact;
 mod driver;
 mod error;
 mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handshake;
 mod invitation;
 pub mod manual;

@@ -36,6 +36,28 @@ impl NextHop {
     pub fn of(address: &RelayAddress) -> Self {
         Self { fingerprint: address.fingerprint(), host_port: address.places()[0].clone() }
     }
+
+    /// Reads what was sealed. For [`HopSecretKey::open`] and for fuzzing; not part of the interface.
+    ///
+    /// # Errors
+    /// [`SealError::NotOpened`] when it names no place, or anything stands behind it.
+    #[doc(hidden)]
+    pub fn read(plain: &[u8; HOP_PLAIN_LEN]) -> Result<Self, SealError> {
+        let len = usize::from(u16::from_be_bytes([plain[0], plain[1]]));
+        let (hop, unused) = plain[2..].split_at_checked(len).ok_or(SealError::NotOpened)?;
+        if unused.iter().any(|byte| *byte != 0) {
+            return Err(SealError::NotOpened);
+        }
+        let (fingerprint, place) =
+            hop.split_at_checked(Fingerprint::LEN).ok_or(SealError::NotOpened)?;
+        let mut id = [0; Fingerprint::LEN];
+        id.copy_from_slice(fingerprint);
+        let place = core::str::from_utf8(place).map_err(|_| SealError::NotOpened)?;
+        Ok(Self {
+            fingerprint: Fingerprint::from_bytes(id),
+            host_port: place.parse().map_err(|_| SealError::NotOpened)?,
+        })
+    }
 }
 
 /// An entry relay's hop public key, 32 bytes.
@@ -143,20 +165,7 @@ impl HopSecretKey {
         receiver
             .open_inout_detached(hpke::inout::InOutBuf::from(&mut plain[..]), b"", &tag)
             .map_err(|_| SealError::NotOpened)?;
-        let len = usize::from(u16::from_be_bytes([plain[0], plain[1]]));
-        let (hop, unused) = plain[2..].split_at_checked(len).ok_or(SealError::NotOpened)?;
-        if unused.iter().any(|byte| *byte != 0) {
-            return Err(SealError::NotOpened);
-        }
-        let (fingerprint, place) =
-            hop.split_at_checked(Fingerprint::LEN).ok_or(SealError::NotOpened)?;
-        let mut id = [0; Fingerprint::LEN];
-        id.copy_from_slice(fingerprint);
-        let place = core::str::from_utf8(place).map_err(|_| SealError::NotOpened)?;
-        Ok(NextHop {
-            fingerprint: Fingerprint::from_bytes(id),
-            host_port: place.parse().map_err(|_| SealError::NotOpened)?,
-        })
+        NextHop::read(&plain)
     }
 }
 

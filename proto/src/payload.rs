@@ -72,6 +72,20 @@ pub enum PayloadError {
 pub struct Payload(pub(crate) Box<[u8; SEALED_LEN]>);
 
 impl Payload {
+    /// Any 2,579 bytes, for tests of whoever is sealed nonsense. Not part of the interface.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_bytes(bytes: Box<[u8; SEALED_LEN]>) -> Self {
+        Self(bytes)
+    }
+
+    /// The 2,579 bytes. Not part of the interface.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; SEALED_LEN] {
+        &self.0
+    }
+
     /// The payload of a command.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ pub mod choices;
 pub mod config;
 pub mod core;
 pub mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod randomness;
 pub mod server;
 pub mod simulation;

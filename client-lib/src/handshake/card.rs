@@ -170,7 +170,7 @@ impl fmt::Debug for InvitationCard {
     }
 }
 
-fn hash(card: &[u8]) -> [u8; 32] {
+pub(super) fn hash(card: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(HASH_LABEL).chain_update(card).finalize().into()
 }
 

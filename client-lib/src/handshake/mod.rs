@@ -15,6 +15,8 @@
 
 mod card;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inviter;
 mod joiner;
 mod link_secret;

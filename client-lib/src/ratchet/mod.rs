@@ -17,6 +17,8 @@ mod chain_key;
 pub(crate) mod codec;
 mod ec_ratchet;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 pub(crate) mod header_key;
 pub(crate) mod kdf;

@@ -10,6 +10,7 @@ mod conversation;
 mod copies;
 mod engine;
 mod errand;
+pub mod fuzzing;
 pub(crate) mod messages;
 mod packet;
 mod receiver;

@@ -25,6 +25,8 @@ mod database;
 mod destroy;
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod home;
 mod in_memory;
 mod kdf_cost;

@@ -23,6 +23,8 @@ mod entry_tests;
 pub mod epoch_keys;
 mod execute;
 mod forward;
+#[doc(hidden)]
+pub mod fuzzing;
 mod housekeeping;
 mod info;
 mod last_hop;

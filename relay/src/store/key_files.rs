@@ -75,12 +75,7 @@ impl KeyFolder {
             return Err(failed(io::ErrorKind::AlreadyExists.into()));
         }
         let unfinished = self.folder.join(format!("{name}{UNFINISHED}"));
-        let mut content =
-            Zeroizing::new(Vec::with_capacity(MAGIC.len() + CHECK_LEN + secret.len()));
-        content.extend_from_slice(&MAGIC);
-        content.extend_from_slice(&checksum(secret));
-        content.extend_from_slice(secret);
-        let written = write_synced(&unfinished, &content)
+        let written = write_synced(&unfinished, &content_of(secret))
             .and_then(|()| fs::rename(&unfinished, &path))
             .and_then(|()| sync_folder(&self.folder));
         if let Err(error) = written {
@@ -106,12 +101,7 @@ impl KeyFolder {
         if content.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let secret = content
-            .strip_prefix(&MAGIC)
-            .and_then(|rest| rest.split_at_checked(CHECK_LEN))
-            .filter(|(check, secret)| *check == checksum(secret))
-            .map(|(_, secret)| Zeroizing::new(secret.to_vec()));
-        secret.map(Some).ok_or_else(|| StoreError::Corrupt {
+        secret_of(&content).map(Some).ok_or_else(|| StoreError::Corrupt {
             what: format!("key file {name}"),
             advice: "restore it from the newest backup; what it sealed cannot be read without it",
         })
@@ -160,6 +150,24 @@ impl KeyFolder {
         }
         Ok(self.folder.join(name))
     }
+}
+
+/// A key file's content.
+pub(crate) fn content_of(secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut content = Zeroizing::new(Vec::with_capacity(MAGIC.len() + CHECK_LEN + secret.len()));
+    content.extend_from_slice(&MAGIC);
+    content.extend_from_slice(&checksum(secret));
+    content.extend_from_slice(secret);
+    content
+}
+
+/// The secret in a key file's content; `None` where that is not what was written.
+pub(crate) fn secret_of(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    content
+        .strip_prefix(&MAGIC)
+        .and_then(|rest| rest.split_at_checked(CHECK_LEN))
+        .filter(|(check, secret)| *check == checksum(secret))
+        .map(|(_, secret)| Zeroizing::new(secret.to_vec()))
 }
 
 fn checksum(secret: &[u8]) -> [u8; CHECK_LEN] {

@@ -156,7 +156,7 @@ fn with_check(label: &[u8], body: &[u8]) -> Vec<u8> {
     content
 }
 
-fn checked<'a>(label: &[u8], content: &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn checked<'a>(label: &[u8], content: &'a [u8]) -> Option<&'a [u8]> {
     let (check, body) = content.split_first_chunk::<CHECK_LEN>()?;
     (*check == check_of(label, body)).then_some(body)
 }

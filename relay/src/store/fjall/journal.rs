@@ -130,7 +130,7 @@ fn follows(last: Option<(CommitRecord, u64)>, batch: &Scanned) -> bool {
     after_last && batch.record.seqno_min <= batch.seqno
 }
 
-fn anything_intact(rest: &[u8]) -> bool {
+pub(super) fn anything_intact(rest: &[u8]) -> bool {
     // A batch that follows a damaged one begins right behind some trailer.
     rest.windows(TRAILER.len())
         .enumerate()
@@ -142,6 +142,11 @@ fn cut_off(path: &Path, len: usize) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     file.set_len(len as u64)?;
     file.sync_all()
+}
+
+/// The length of the batch that `bytes` begin with, if it is complete and intact.
+pub(super) fn intact_len(bytes: &[u8]) -> Option<usize> {
+    batch(bytes).map(|batch| batch.len)
 }
 
 /// The batch that `bytes` begin with, if it is complete and intact.

@@ -83,14 +83,14 @@ fn named(error: &io::Error, damaged: io::Error) -> io::Error {
     if is_damage(error.kind()) { damaged } else { error.kind().into() }
 }
 
-fn parse_current(current: &[u8]) -> Option<(u64, u128)> {
+pub(super) fn parse_current(current: &[u8]) -> Option<(u64, u128)> {
     let mut rest = Bytes(current);
     let parsed = (u64::from_le_bytes(rest.take()?), u128::from_le_bytes(rest.take()?));
     (rest.0 == [0]).then_some(parsed)
 }
 
 /// The ids of all tables in a list whose checksum was compared.
-fn parse_list(list: &[u8]) -> Option<Vec<u64>> {
+pub(super) fn parse_list(list: &[u8]) -> Option<Vec<u64>> {
     let trailer = list.last_chunk::<TRAILER_LEN>()?;
     let (_, offset, len) = parse_trailer(trailer)?;
     let mut contents = Bytes(slice(list, offset, len)?);

@@ -14,6 +14,8 @@
 mod bytes;
 mod engine;
 mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod manifests;
 #[cfg(test)]

@@ -1,0 +1,226 @@
+//! What travels inside the ratchet as bytes, and a vault that receives it, for `tests/fuzz`. Not part of the interface.
+
+use hearken_proto::payload::Blob;
+use hearken_proto::time::{UnixHour, UnixMillis};
+use prost::Message as _;
+use rand_core::CryptoRng;
+use rusqlite::types::Value;
+
+use super::conversation::{self, Received};
+use super::packet::{Content, Fragment, Introduction, MailboxCard, Packet, Text};
+use super::records::{self, NewContact, Stage};
+use super::{MIGRATIONS, messages};
+use crate::contact::ContactId;
+use crate::error::ClientError;
+use crate::handshake::{self, Inviter};
+use crate::message::{Message, MessageId, MessageKind, MessageState};
+use crate::ratchet::Ratchet;
+use crate::vault::{Vault, VaultError};
+
+/// A packet's bytes, written again. `None` where they are none.
+#[must_use]
+pub fn packet(bytes: &[u8]) -> Option<Vec<u8>> {
+    Packet::decode(bytes).ok().map(|packet| packet.encode_to_vec())
+}
+
+/// A message's bytes, written again. `None` where they are none.
+#[must_use]
+pub fn content(bytes: &[u8]) -> Option<Vec<u8>> {
+    Content::decode(bytes).ok().map(|content| content.encode_to_vec())
+}
+
+/// A packet with a fragment.
+#[must_use]
+pub fn fragment(message: &[u8], index: u32, count: u32, body: &[u8]) -> Vec<u8> {
+    let fragment = Fragment { message: message.to_vec(), index, count, body: body.to_vec() };
+    Packet { introduction: None, fragment: Some(fragment) }.encode_to_vec()
+}
+
+/// A packet with an introduction.
+#[must_use]
+pub fn introduction(sender: &[u8], answer_to: Option<(&str, &[u8])>) -> Vec<u8> {
+    let answer_to = answer_to.map(|(relay, claim_secret)| MailboxCard {
+        relay: relay.to_owned(),
+        claim_secret: claim_secret.to_vec(),
+    });
+    let introduction = Introduction { sender_public_key: sender.to_vec(), answer_to };
+    Packet { introduction: Some(introduction), fragment: None }.encode_to_vec()
+}
+
+/// A message.
+#[must_use]
+pub fn text(sent_at_ms: u64, text: &str) -> Vec<u8> {
+    Content { sent_at_ms, text: Some(Text { text: text.to_owned() }) }.encode_to_vec()
+}
+
+/// An inviter's vault, in which one contact's blobs arrive.
+pub struct Inbox {
+    vault: Vault,
+    contact: ContactId,
+}
+
+impl Inbox {
+    /// A vault with one open invitation, and the ratchet of whoever joined it.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn new(rng: &mut dyn CryptoRng) -> Result<(Self, Ratchet), VaultError> {
+        let mut vault = Vault::open_in_memory(MIGRATIONS)?;
+        let contact = ContactId::from_bytes([1; 16]);
+        let made = Inviter::create(rng, "relay", &[2; 32], UnixHour(u32::MAX))
+            .map_err(|_| VaultError::damaged_record());
+        let inviter = made?;
+        let joined = handshake::join(rng, inviter.link_secret(), inviter.card())
+            .map_err(|_| VaultError::damaged_record())?;
+        vault.transaction(|tx| {
+            let new = NewContact {
+                id: contact,
+                name: None,
+                stage: Stage::Invited,
+                link: Some("link"),
+                link_hash: [3; 32],
+                expires_hour: u32::MAX,
+            };
+            records::insert_contact(tx, &new)?;
+            records::set_contact(tx, contact, "inviter", inviter.to_bytes().to_vec())
+        })?;
+        Ok((Self { vault, contact }, joined.ratchet))
+    }
+
+    /// Takes a blob and tells how many lines it brought.
+    ///
+    /// # Errors
+    /// [`VaultError`]: nothing that a peer sends may be one.
+    pub fn receive(
+        &mut self,
+        blob: &Blob,
+        now: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<usize, VaultError> {
+        let contact = self.contact;
+        self.vault.transaction(|tx| {
+            let mut received = Received::default();
+            conversation::receive(tx, contact, blob, now, rng, &mut received)?;
+            Ok(received.messages.len())
+        })
+    }
+
+    /// Writes to the peer, where there are keys, and gives all ciphertexts that wait.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn say(
+        &mut self,
+        text: &str,
+        now: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<Blob>, VaultError> {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        let contact = self.contact;
+        let line = Message {
+            id: MessageId::from_bytes(id),
+            contact,
+            from_me: true,
+            kind: MessageKind::Text,
+            text: text.to_owned(),
+            sent_at: now,
+            received_at: None,
+            state: MessageState::Queued,
+        };
+        self.vault.transaction(|tx| {
+            messages::insert(tx, &line, false, true)?;
+            conversation::seal_waiting(tx, contact, rng)?;
+            let waiting = messages::outbox(tx, contact, -1, usize::MAX)?;
+            for cell in &waiting {
+                messages::remove_from_outbox(tx, cell.seq)?;
+            }
+            Ok(waiting.into_iter().map(|cell| cell.blob).collect())
+        })
+    }
+
+    /// Reads everything back: lines of the conversation, and parts of messages that are not whole.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn look(&mut self) -> Result<(Vec<Message>, usize), VaultError> {
+        let db = self.vault.database();
+        records::contacts(db)?;
+        records::incoming(db, self.contact)?;
+        records::outgoing(db, self.contact)?;
+        messages::unshown(db)?;
+        let parts = db.query_row("SELECT count(DISTINCT message) FROM fragment", [], |row| {
+            row.get::<_, usize>(0)
+        })?;
+        Ok((messages::history(db, self.contact, usize::MAX)?, parts))
+    }
+
+    /// Damages one column of every row of one table, and reads everything that is ever read of the vault. Whatever the
+    /// value, that is an answer or [`ClientError`].
+    ///
+    /// # Errors
+    /// The first of them.
+    pub fn damage(&mut self, table: usize, column: usize, value: &[u8]) -> Result<(), ClientError> {
+        let value = match value.split_first() {
+            None | Some((0, _)) => Value::Null,
+            Some((1, number)) => {
+                let mut bytes = [0; 8];
+                let len = number.len().min(8);
+                bytes[..len].copy_from_slice(&number[..len]);
+                Value::Integer(i64::from_le_bytes(bytes))
+            }
+            Some((2, text)) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+            Some((3, number)) => Value::Real(f64::from(u8::try_from(number.len()).unwrap_or(0))),
+            Some((_, bytes)) => Value::Blob(bytes.to_vec()),
+        };
+        let db = self.vault.database();
+        let mut names = db
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .map_err(VaultError::from)?;
+        let names: Vec<String> = names
+            .query_map([], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .map_err(VaultError::from)?;
+        let Some(table) = names.get(table % names.len().max(1)) else { return Ok(()) };
+        let statement =
+            db.prepare(&format!("SELECT * FROM \"{table}\"")).map_err(VaultError::from)?;
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        drop(statement);
+        if let Some(column) = columns.get(column % columns.len().max(1)) {
+            // A constraint may refuse it.
+            let _ = db.execute(&format!("UPDATE \"{table}\" SET \"{column}\" = ?1"), [value]);
+        }
+        self.read_all()
+    }
+
+    fn read_all(&self) -> Result<(), ClientError> {
+        let contact = self.contact;
+        let db = self.vault.database();
+        let looked = [
+            records::contacts(db).map(drop),
+            records::contact(db, contact).map(drop),
+            records::stage(db, contact).map(drop),
+            records::incoming(db, contact).map(drop),
+            records::outgoing(db, contact).map(drop),
+            records::relays(db).map(drop),
+            records::newest_infos(db).map(drop),
+            records::mailbox_relays(db).map(drop),
+            records::farewells(db, hearken_proto::time::UnixDay(20_000)).map(drop),
+            records::open_invitations(db, UnixMillis(0)).map(drop),
+            records::contact_secret(db, contact, "ratchet").map(drop),
+            records::contact_secret(db, contact, "inviter").map(drop),
+            messages::unshown(db).map(drop),
+            messages::history(db, contact, usize::MAX).map(drop),
+            messages::unsealed(db, contact).map(drop),
+            messages::outbox(db, contact, -1, usize::MAX).map(drop),
+        ];
+        looked.into_iter().collect::<Result<(), VaultError>>()?;
+        Ok(())
+    }
+}
+
+impl core::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Inbox(..)")
+    }
+}
