@@ -36,6 +36,18 @@ pub enum OnTheLink {
     Dropped,
 }
 
+/// In which order, and how often, a reader is told of several blobs at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As they were put.
+    #[default]
+    Honest,
+    /// The last first, each under the position of another.
+    Reversed,
+    /// Each twice under its position.
+    Doubled,
+}
+
 /// What the operator has decided.
 #[derive(Debug, Default)]
 pub(super) struct Lies {
@@ -44,6 +56,8 @@ pub(super) struct Lies {
     pub(super) cells: VecDeque<OnTheLink>,
     pub(super) swaps_cards: bool,
     pub(super) promises_more: bool,
+    pub(super) order: Order,
+    pub(super) chunks: Option<usize>,
     /// Every blob that was told or withheld, and what was decided about it.
     told: Vec<(Box<[u8; BLOB_LEN]>, Delivery)>,
 }
@@ -65,12 +79,36 @@ impl Lies {
                     .into_iter()
                     .filter_map(|(position, blob)| Some((position, self.deliver(blob)?)))
                     .collect();
+                self.arrange(blobs);
             }
             Told::Newest(newest) if self.promises_more => *newest = u64::MAX,
             Told::Chunks(chunks) if self.swaps_cards => {
                 chunks.iter_mut().for_each(|chunk| *chunk = changed(chunk));
             }
-            Told::Newest(_) | Told::Chunks(_) => {}
+            Told::Chunks(chunks) => {
+                if let (Some(count), Some(first)) = (self.chunks, chunks.first().cloned()) {
+                    chunks.resize(count, first);
+                }
+            }
+            Told::Newest(_) => {}
+        }
+    }
+
+    fn arrange(&self, blobs: &mut Vec<(u64, Blob)>) {
+        match self.order {
+            Order::Honest => {}
+            Order::Reversed => {
+                let (positions, mut contents): (Vec<_>, Vec<_>) =
+                    core::mem::take(blobs).into_iter().unzip();
+                contents.reverse();
+                *blobs = positions.into_iter().zip(contents).collect();
+            }
+            Order::Doubled => {
+                *blobs = core::mem::take(blobs)
+                    .into_iter()
+                    .flat_map(|told| [told.clone(), told])
+                    .collect();
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use hearken_relay::core::CoreConfig;
 use tokio::sync::mpsc;
 
-pub use lies::{Delivery, OnTheLink};
+pub use lies::{Delivery, OnTheLink, Order as TellingOrder};
 
 use lies::Lies;
 use serving::{Order, Serving};
@@ -86,10 +86,11 @@ impl LyingRelay {
         self.listen
     }
 
-    /// From here on its clock is so many minutes ahead of the right one, or behind.
+    /// It is started again over what it has stored, and from here on its clock is so many minutes ahead of the right one,
+    /// or behind.
     pub fn set_clock(&self, minutes_ahead: i64) {
         self.lies().minutes_ahead = minutes_ahead;
-        self.order(Order::Look);
+        self.order(Order::Restart);
     }
 
     /// What becomes of the next blobs that readers have not been told of yet, in their order; those after them are
@@ -118,6 +119,16 @@ impl LyingRelay {
     /// Whether the chunks of objects, so the cards of invitations, are others than were put there.
     pub fn swap_cards(&self, swap: bool) {
         self.lies().swaps_cards = swap;
+    }
+
+    /// In which order, and how often, readers are told of blobs from here on.
+    pub fn tell_in(&self, order: TellingOrder) {
+        self.lies().order = order;
+    }
+
+    /// From here on readers of objects are given so many chunks instead of those they asked for.
+    pub fn answer_with_chunks(&self, count: Option<usize>) {
+        self.lies().chunks = count;
     }
 
     /// What becomes of the next sealed cells that it sends to anybody, in their order.

@@ -32,7 +32,9 @@ const MINUTE_MS: u64 = 60_000;
 pub(super) enum Order {
     /// Look at the clock and at what is to be told.
     Look,
-    /// Lose everything that is stored.
+    /// End and start again over what is stored.
+    Restart,
+    /// Lose everything that is stored, and start again.
     Forget,
 }
 
@@ -113,11 +115,18 @@ impl Serving {
 
     fn carry_out(&mut self, order: Order) {
         let now = self.now();
-        if let (Order::Forget, Some(relay)) = (order, self.relay.take()) {
-            self.links.clear();
-            self.relay = Some(relay.restart_on(MemoryStore::new(), now, &mut self.rng));
-            self.begin_to_lie();
-        }
+        let Some(relay) = self.relay.take() else { return };
+        let restarted = match order {
+            Order::Look => {
+                self.relay = Some(relay);
+                return;
+            }
+            Order::Restart => relay.crash(now, &mut self.rng),
+            Order::Forget => relay.restart_on(MemoryStore::new(), now, &mut self.rng),
+        };
+        self.links.clear();
+        self.relay = Some(restarted);
+        self.begin_to_lie();
     }
 
     fn begin_to_lie(&mut self) {
