@@ -244,6 +244,10 @@ impl Cell {
         &mut self.bytes[TAG_AT..SEALED_AT]
     }
 
+    pub(crate) fn tag_and_sealed_mut(&mut self) -> (&mut [u8], &mut [u8]) {
+        self.bytes[TAG_AT..SEALED_AT + SEALED_LEN].split_at_mut(SEALED_AT - TAG_AT)
+    }
+
     pub(crate) fn sealed(&self) -> &[u8] {
         &self.bytes[SEALED_AT..SEALED_AT + SEALED_LEN]
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+pub mod aead;
 pub mod address;
 pub mod auth;
 pub mod cell;

@@ -10,9 +10,6 @@
 
 use core::fmt;
 
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::aead::inout::InOutBuf;
-use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, Tag};
 use hkdf::Hkdf;
 use hpke::aead::ChaCha20Poly1305 as HpkeAead;
 use hpke::kdf::HkdfSha256;
@@ -23,6 +20,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use crate::aead;
 use crate::cell::{Cell, Kind};
 use crate::ids::Fingerprint;
 use crate::limits::{ENC_LEN, FRESHNESS_LEN, KEY_EPOCH_LEN, SESSION_CELLS_MAX, XWING_PUBLIC_LEN};
@@ -350,24 +348,17 @@ impl RouteSeal {
     pub fn seal(
         &mut self,
         route: u64,
-        mut payload: Payload,
+        payload: Payload,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Cell, SealError> {
         let nonce = self.outgoing.next_nonce()?;
         let mut cell = Cell::blank(Kind::Data, route);
         rng.fill_bytes(cell.routing_mut());
         rng.fill_bytes(cell.enc_mut());
-        let tag = self
-            .outgoing
-            .cipher()
-            .encrypt_inout_detached(
-                &nonce,
-                &aad(Kind::Data, self.outgoing.direction),
-                InOutBuf::from(&mut payload.0[..]),
-            )
+        let aad = aad(Kind::Data, self.outgoing.direction);
+        let (tag, sealed) = cell.tag_and_sealed_mut();
+        aead::seal(&self.outgoing.key, nonce, &aad, &payload.0[..], sealed, tag)
             .map_err(|_| SealError::Exhausted)?;
-        cell.sealed_mut().copy_from_slice(&payload.0[..]);
-        cell.tag_mut().copy_from_slice(&tag);
         Ok(cell)
     }
 
@@ -381,17 +372,16 @@ impl RouteSeal {
         }
         let nonce = self.incoming.nonce().ok_or(SealError::Exhausted)?;
         let mut payload = Payload(Box::new([0; crate::limits::SEALED_LEN]));
-        payload.0.copy_from_slice(cell.sealed());
-        let tag = Tag::try_from(cell.tag()).map_err(|_| SealError::NotOpened)?;
-        self.incoming
-            .cipher()
-            .decrypt_inout_detached(
-                &nonce,
-                &aad(Kind::Data, self.incoming.direction),
-                InOutBuf::from(&mut payload.0[..]),
-                &tag,
-            )
-            .map_err(|_| SealError::NotOpened)?;
+        let aad = aad(Kind::Data, self.incoming.direction);
+        aead::open(
+            &self.incoming.key,
+            nonce,
+            &aad,
+            cell.sealed(),
+            cell.tag(),
+            &mut payload.0[..],
+        )
+        .map_err(|_| SealError::NotOpened)?;
         self.incoming.sealed += 1;
         Ok(payload)
     }
@@ -429,20 +419,16 @@ struct DirectionKey {
 }
 
 impl DirectionKey {
-    fn cipher(&self) -> ChaCha20Poly1305 {
-        ChaCha20Poly1305::new(<&Key>::from(&*self.key))
-    }
-
-    fn nonce(&self) -> Option<Nonce> {
+    fn nonce(&self) -> Option<[u8; aead::NONCE_LEN]> {
         if self.sealed >= SESSION_CELLS_MAX {
             return None;
         }
-        let mut nonce = [0; 12];
+        let mut nonce = [0; aead::NONCE_LEN];
         nonce[4..].copy_from_slice(&self.sealed.to_be_bytes());
-        Some(nonce.into())
+        Some(nonce)
     }
 
-    fn next_nonce(&mut self) -> Result<Nonce, SealError> {
+    fn next_nonce(&mut self) -> Result<[u8; aead::NONCE_LEN], SealError> {
         let nonce = self.nonce().ok_or(SealError::Exhausted)?;
         self.sealed += 1;
         Ok(nonce)

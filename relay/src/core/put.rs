@@ -107,10 +107,10 @@ fn store(
     let day = last_hour.day();
     // After a restore above every position given before it: a cursor never stands above a later blob.
     let position = row.newest.max(tx.first_position()) + 1;
-    let sealed =
-        context.day_keys.seal(day, &aad(&mailbox, position), &put.blob.as_bytes()[..], rng)?;
+    let (aad, blob) = (aad(&mailbox, position), &put.blob.as_bytes()[..]);
+    let row_bytes = context.day_keys.seal_behind(&BlobRow::head(goes), day, &aad, blob, rng)?;
     let space = Space::Day(day);
-    tx.put(space, &blob_key(&mailbox, position), BlobRow { goes, sealed: &sealed }.encode());
+    tx.put(space, &blob_key(&mailbox, position), row_bytes);
     tx.put(space, &seen_key(&mailbox, &put.put_id), row.incarnation.to_vec());
     row.newest = position;
     row.newest_goes = goes;

@@ -207,7 +207,12 @@ pub(super) struct BlobRow<'a> {
 
 impl<'a> BlobRow<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
-        [&self.goes.0.to_be_bytes()[..], self.sealed].concat()
+        [&Self::head(self.goes)[..], self.sealed].concat()
+    }
+
+    /// What stands before the sealed bytes.
+    pub(super) fn head(goes: UnixHour) -> [u8; 4] {
+        goes.0.to_be_bytes()
     }
 
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, StoreError> {

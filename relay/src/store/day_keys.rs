@@ -10,8 +10,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
+use chacha20::{R20, hchacha};
+use hearken_proto::aead;
+use hearken_proto::limits::TAG_LEN;
 use hearken_proto::time::UnixDay;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -24,7 +25,9 @@ const KEY_LEN: usize = 32;
 /// XChaCha20-Poly1305 nonce: long enough to be drawn at random for every blob of a day.
 const NONCE_LEN: usize = 24;
 /// What sealing adds: nonce (24) and tag (16).
-pub const SEALED_OVERHEAD: usize = NONCE_LEN + hearken_proto::limits::TAG_LEN;
+pub const SEALED_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
+/// The part of a nonce that goes into the key of one sealing.
+const SUBKEY_NONCE_LEN: usize = 16;
 /// Key files are `day-<days since 1970-01-01>`.
 const NAME_PREFIX: &str = "day-";
 
@@ -37,8 +40,8 @@ pub struct DayKeys {
 struct Shared {
     /// `None` in simulations: keys live as long as the handles do.
     folder: Option<KeyFolder>,
-    /// The cipher zeroizes its key when the last sealing or opening under way is done.
-    live: BTreeMap<UnixDay, Arc<XChaCha20Poly1305>>,
+    /// A key is erased when the last sealing or opening under way is done.
+    live: BTreeMap<UnixDay, Arc<DayKey>>,
     /// Days up to this one were destroyed: they never get a key again.
     destroyed_through: Option<UnixDay>,
 }
@@ -56,7 +59,7 @@ impl DayKeys {
                 continue;
             };
             if let Some(secret) = folder.read(&name)? {
-                live.insert(UnixDay(day), Arc::new(cipher(&name, &secret)?));
+                live.insert(UnixDay(day), Arc::new(DayKey::read(&name, &secret)?));
             }
         }
         Ok(Self::of(Some(folder), live))
@@ -80,18 +83,34 @@ impl DayKeys {
         plaintext: &[u8],
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, StoreError> {
-        let cipher = self.lock().live_or_new(day, rng)?;
+        self.seal_behind(&[], day, aad, plaintext, rng)
+    }
+
+    /// As [`DayKeys::seal`], behind `head`, which stays as it is.
+    ///
+    /// # Errors
+    /// Those of [`DayKeys::seal`].
+    pub fn seal_behind(
+        &self,
+        head: &[u8],
+        day: UnixDay,
+        aad: &[u8],
+        plaintext: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<u8>, StoreError> {
+        let key = self.lock().live_or_new(day, rng)?;
         let mut nonce = [0; NONCE_LEN];
         rng.fill_bytes(&mut nonce);
-        let ciphertext = cipher
-            .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad })
-            .map_err(|_| StoreError::Io {
-                action: "sealing a blob",
-                kind: std::io::ErrorKind::InvalidInput,
-            })?;
-        let mut sealed = Vec::with_capacity(NONCE_LEN + ciphertext.len());
+        let mut sealed = Vec::with_capacity(head.len() + plaintext.len() + SEALED_OVERHEAD);
+        sealed.extend_from_slice(head);
         sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&ciphertext);
+        sealed.resize(head.len() + plaintext.len() + SEALED_OVERHEAD, 0);
+        let (ciphertext, tag) = sealed[head.len() + NONCE_LEN..].split_at_mut(plaintext.len());
+        let (key, nonce) = key.of_one(&nonce);
+        aead::seal(&key, nonce, aad, plaintext, ciphertext, tag).map_err(|_| StoreError::Io {
+            action: "sealing a blob",
+            kind: std::io::ErrorKind::InvalidInput,
+        })?;
         Ok(sealed)
     }
 
@@ -106,16 +125,11 @@ impl DayKeys {
         aad: &[u8],
         sealed: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
-        let cipher = self.lock().live.get(&day).cloned().ok_or(StoreError::Expired)?;
-        sealed
-            .split_first_chunk::<NONCE_LEN>()
-            .and_then(|(nonce, ciphertext)| {
-                cipher.decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad }).ok()
-            })
-            .ok_or_else(|| StoreError::Corrupt {
-                what: "a sealed blob".to_owned(),
-                advice: "stop the relay, keep a copy of the folder, and restore the newest backup",
-            })
+        let key = self.lock().live.get(&day).cloned().ok_or(StoreError::Expired)?;
+        key.open(aad, sealed).ok_or_else(|| StoreError::Corrupt {
+            what: "a sealed blob".to_owned(),
+            advice: "stop the relay, keep a copy of the folder, and restore the newest backup",
+        })
     }
 
     /// Destroys a day's key, in memory and on disk, and lets neither that day nor an earlier one have a key again. To
@@ -160,7 +174,7 @@ impl DayKeys {
     /// [`StoreError::Corrupt`] where it is no key; those of [`KeyFolder::create`].
     pub fn adopt(&self, day: UnixDay, secret: &[u8]) -> Result<(), StoreError> {
         let name = name_of(day);
-        let adopted = Arc::new(cipher(&name, secret)?);
+        let adopted = Arc::new(DayKey::read(&name, secret)?);
         let mut shared = self.lock();
         if let Some(folder) = &shared.folder {
             folder.create(&name, secret)?;
@@ -175,7 +189,7 @@ impl DayKeys {
         self.lock().live.keys().copied().collect()
     }
 
-    fn of(folder: Option<KeyFolder>, live: BTreeMap<UnixDay, Arc<XChaCha20Poly1305>>) -> Self {
+    fn of(folder: Option<KeyFolder>, live: BTreeMap<UnixDay, Arc<DayKey>>) -> Self {
         Self { shared: Arc::new(Mutex::new(Shared { folder, live, destroyed_through: None })) }
     }
 
@@ -197,9 +211,9 @@ impl Shared {
         &mut self,
         day: UnixDay,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Arc<XChaCha20Poly1305>, StoreError> {
-        if let Some(cipher) = self.live.get(&day) {
-            return Ok(Arc::clone(cipher));
+    ) -> Result<Arc<DayKey>, StoreError> {
+        if let Some(key) = self.live.get(&day) {
+            return Ok(Arc::clone(key));
         }
         if self.destroyed_through.is_some_and(|through| day <= through) {
             return Err(StoreError::Expired);
@@ -210,9 +224,9 @@ impl Shared {
         if let Some(folder) = &self.folder {
             folder.create(&name, secret.as_slice())?;
         }
-        let cipher = Arc::new(cipher(&name, secret.as_slice())?);
-        self.live.insert(day, Arc::clone(&cipher));
-        Ok(cipher)
+        let key = Arc::new(DayKey(secret));
+        self.live.insert(day, Arc::clone(&key));
+        Ok(key)
     }
 
     fn destroy(&mut self, day: UnixDay) -> Result<(), StoreError> {
@@ -229,13 +243,37 @@ fn name_of(day: UnixDay) -> String {
     format!("{NAME_PREFIX}{}", day.0)
 }
 
-fn cipher(name: &str, secret: &[u8]) -> Result<XChaCha20Poly1305, StoreError> {
-    let key: Zeroizing<[u8; KEY_LEN]> =
-        Zeroizing::new(secret.try_into().map_err(|_| StoreError::Corrupt {
+/// An XChaCha20-Poly1305 key, in one piece of memory that is erased.
+struct DayKey(Zeroizing<[u8; KEY_LEN]>);
+
+impl DayKey {
+    fn read(name: &str, secret: &[u8]) -> Result<Self, StoreError> {
+        let key = secret.try_into().map_err(|_| StoreError::Corrupt {
             what: format!("key file {name}"),
             advice: "restore it from the newest backup; what it sealed cannot be read without it",
-        })?);
-    Ok(XChaCha20Poly1305::new(&Key::from(*key)))
+        })?;
+        Ok(Self(Zeroizing::new(key)))
+    }
+
+    /// Key and nonce of one sealing: HChaCha20 over the nonce's first 16 bytes, and four zeros before the other 8.
+    fn of_one(&self, nonce: &[u8; NONCE_LEN]) -> (Zeroizing<[u8; KEY_LEN]>, [u8; aead::NONCE_LEN]) {
+        let mut input = [0; SUBKEY_NONCE_LEN];
+        let mut rest = [0; aead::NONCE_LEN];
+        input.copy_from_slice(&nonce[..SUBKEY_NONCE_LEN]);
+        rest[aead::NONCE_LEN - (NONCE_LEN - SUBKEY_NONCE_LEN)..]
+            .copy_from_slice(&nonce[SUBKEY_NONCE_LEN..]);
+        let subkey = hchacha::<R20>((&*self.0).into(), &input.into());
+        (Zeroizing::new(subkey.into()), rest)
+    }
+
+    fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG_LEN>()?;
+        let mut plain = vec![0; ciphertext.len()];
+        let (key, nonce) = self.of_one(nonce);
+        aead::open(&key, nonce, aad, ciphertext, tag, &mut plain).ok()?;
+        Some(plain)
+    }
 }
 
 #[cfg(test)]
@@ -244,6 +282,9 @@ mod tests {
 
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
+
+    use chacha20poly1305::aead::{Aead, Payload};
+    use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 
     use super::*;
 
@@ -268,6 +309,19 @@ mod tests {
             keys.open_sealed(DAY, b"mailbox 1", &sealed[..10]),
             Err(StoreError::Corrupt { .. })
         ));
+    }
+
+    #[test]
+    fn it_is_the_cipher_that_another_implementation_knows() {
+        let (keys, mut rng) = (DayKeys::in_memory(), rng());
+        keys.adopt(DAY, &[3; KEY_LEN]).unwrap();
+        let sealed = keys.seal_behind(b"head", DAY, b"aad", &BLOB, &mut rng).unwrap();
+        let (head, sealed) = sealed.split_at(4);
+        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>().unwrap();
+        let other = XChaCha20Poly1305::new(&[3; KEY_LEN].into());
+        let opened = other.decrypt(nonce.into(), Payload { msg: ciphertext, aad: b"aad" });
+        assert_eq!((head, &opened.unwrap()[..]), (&b"head"[..], &BLOB[..]));
+        assert_eq!(keys.open_sealed(DAY, b"aad", sealed).unwrap(), BLOB);
     }
 
     #[test]
