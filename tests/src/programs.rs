@@ -1,5 +1,6 @@
 //! The real programs as processes: built once, started in folders of their own, killed without mercy.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +15,8 @@ pub const PASSPHRASE: &str = "correct horse battery staple";
 /// Where a test keeps waiting for something that should come at once before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The folder that holds the programs, which are brought up to date once a test process.
+/// The folder that holds the programs, which are brought up to date once a test process. `HEARKEN_PROGRAMS` names one of
+/// programs made before, so that a proof of hours runs with the same ones from its beginning to its end.
 ///
 /// # Errors
 /// When they do not build.
@@ -27,6 +29,13 @@ pub fn folder() -> Result<&'static Path> {
 }
 
 fn build() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("HEARKEN_PROGRAMS") {
+        return Ok(folder.into());
+    }
+    // Programs that are there already, such as those of a release, are taken as they are.
+    if let Some(folder) = std::env::var_os("HEARKEN_PROGRAMS") {
+        return Ok(PathBuf::from(folder));
+    }
     let test = std::env::current_exe()?;
     let profile = test
         .ancestors()
@@ -91,6 +100,8 @@ pub struct Relay {
     child: Option<Child>,
     listen: String,
     address: String,
+    more: Vec<String>,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Relay {
@@ -99,11 +110,41 @@ impl Relay {
     /// # Errors
     /// When it does not become ready.
     pub fn start(folder: &Path) -> Result<Self> {
+        Self::start_with(folder, &[], &[])
+    }
+
+    /// As [`Relay::start`]; `more` stands in its command, `environment` is added to its own.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_with(
+        folder: &Path,
+        more: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Result<Self> {
+        Self::start_at(folder, "127.0.0.1:0", more, environment)
+    }
+
+    /// As [`Relay::start_with`], on an address of its own.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_at(
+        folder: &Path,
+        listen: &str,
+        more: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Result<Self> {
         let mut relay = Self {
             folder: folder.to_owned(),
             child: None,
-            listen: String::from("127.0.0.1:0"),
+            listen: listen.to_owned(),
             address: String::new(),
+            more: more.iter().map(|word| (*word).to_owned()).collect(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         };
         relay.restart()?;
         Ok(relay)
@@ -119,6 +160,8 @@ impl Relay {
             .args(["serve", "--json", "--allow-private-peers", "--host", "127.0.0.1", "--data"])
             .arg(&self.folder)
             .args(["--listen", &self.listen])
+            .args(&self.more)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -139,10 +182,33 @@ impl Relay {
         &self.address
     }
 
+    /// The address that it serves on.
+    #[must_use]
+    pub fn listen(&self) -> &str {
+        &self.listen
+    }
+
     /// Its folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    ///
+    /// # Errors
+    /// When it cannot be told, or did not end well.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let told = Command::new("kill").arg(child.id().to_string()).status();
+        if !told.is_ok_and(|status| status.success()) {
+            let _ = child.kill();
+        }
+        let status = child.wait()?;
+        if !status.success() {
+            bail!("the relay ended with {status}");
+        }
+        Ok(())
     }
 
     /// SIGKILL.
@@ -166,6 +232,7 @@ pub struct Person {
     home: PathBuf,
     passphrase: PathBuf,
     more: Vec<String>,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Person {
@@ -180,7 +247,16 @@ impl Person {
             home: folder.join(name),
             passphrase,
             more: more.iter().map(|word| (*word).to_owned()).collect(),
+            environment: Vec::new(),
         })
+    }
+
+    /// Adds to the environment of every command.
+    pub fn set_environment(&mut self, environment: &[(&str, OsString)]) {
+        self.environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
     }
 
     /// The home folder.
@@ -215,6 +291,7 @@ impl Person {
             .arg("--json")
             .args(&self.more)
             .args(words)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -47,7 +47,20 @@ impl Dialler {
     /// # Errors
     /// [`LoadError::Unreachable`] where no name resolves, [`LoadError::Machine`] where there is no socket.
     pub async fn new(relay: &RelayAddress, sockets: usize) -> Result<Self, LoadError> {
-        let tls = tls::client_config(relay.fingerprint()).map_err(|_| LoadError::Machine)?;
+        Self::with_tls(relay, sockets, |_| {}).await
+    }
+
+    /// As [`Dialler::new`], with TLS settings that `change` has changed: a test's session keys, say.
+    ///
+    /// # Errors
+    /// As [`Dialler::new`].
+    pub async fn with_tls(
+        relay: &RelayAddress,
+        sockets: usize,
+        change: impl FnOnce(&mut rustls::ClientConfig),
+    ) -> Result<Self, LoadError> {
+        let mut tls = tls::client_config(relay.fingerprint()).map_err(|_| LoadError::Machine)?;
+        change(&mut tls);
         let tls = QuicClientConfig::try_from(tls).map_err(|_| LoadError::Machine)?;
         let mut config = ClientConfig::new(Arc::new(tls));
         config.transport_config(Arc::new(transport())).token_store(Arc::new(NoneTokenStore));
@@ -244,6 +257,16 @@ impl Link {
             self.incoming.drain(..self.taken);
             self.taken = 0;
             self.incoming.extend_from_slice(&chunk.bytes);
+        }
+    }
+}
+
+impl Link {
+    /// Ends the link once everything that was written has arrived.
+    pub async fn finish(mut self) {
+        if self.flush().await.is_ok() && self.send.finish().is_ok() {
+            // A connection that is lost meanwhile has ended too.
+            let _ = self.send.stopped().await;
         }
     }
 }

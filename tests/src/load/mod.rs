@@ -12,7 +12,7 @@ mod idle;
 mod latency;
 mod link;
 mod puts;
-mod session;
+pub(crate) mod session;
 
 pub use error::LoadError;
 pub use idle::{Idle, IdleReport, idle};

@@ -6,11 +6,11 @@ use hearken_proto::address::RelayAddress;
 use hearken_proto::auth::ObjectSecretKey;
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::hop::NextHop;
-use hearken_proto::ids::{ClaimId, Fingerprint, RecvId, SendId};
+use hearken_proto::ids::{ClaimId, Fingerprint, ObjectId, RecvId, SendId};
 use hearken_proto::info::{UnverifiedInfo, VerifiedInfo, request, set_next_hop};
 use hearken_proto::payload::{Blob, Payload};
 use hearken_proto::pow::{Challenge, Purpose, Search};
-use hearken_proto::seal::{PendingRoute, RouteSeal};
+use hearken_proto::seal::{KeyEpoch, PendingRoute, RouteSeal};
 use hearken_proto::time::UnixMillis;
 use hearken_proto::wire::{Auth, Claim, Command, Create, Reason, Role, command, reply};
 use hearken_relay::randomness::ProcessRng;
@@ -42,35 +42,35 @@ impl Path {
 }
 
 /// A generator of its own for each client.
-pub(super) fn rng() -> Result<ChaCha20Rng, LoadError> {
+pub(crate) fn rng() -> Result<ChaCha20Rng, LoadError> {
     let mut seed = [0; 32];
     ProcessRng::new().map_err(|_| LoadError::Machine)?.fill_bytes(&mut seed);
     Ok(ChaCha20Rng::from_seed(seed))
 }
 
 /// Keys of a mailbox, of its reader and its writer.
-pub(super) struct MailboxKeys {
-    pub(super) reader: ObjectSecretKey,
-    claim: ObjectSecretKey,
-    pub(super) sender: ObjectSecretKey,
+pub(crate) struct MailboxKeys {
+    pub(crate) reader: ObjectSecretKey,
+    pub(crate) claim: ObjectSecretKey,
+    pub(crate) sender: ObjectSecretKey,
 }
 
 impl MailboxKeys {
-    pub(super) fn generate(rng: &mut ChaCha20Rng) -> Self {
+    pub(crate) fn generate(rng: &mut ChaCha20Rng) -> Self {
         let mut key = || ObjectSecretKey::generate(rng);
         Self { reader: key(), claim: key(), sender: key() }
     }
 }
 
 /// What the relays of a path say of themselves.
-pub(super) struct Infos {
+pub(crate) struct Infos {
     relay: VerifiedInfo,
     /// The entry's, and the next hop.
     entry: Option<(VerifiedInfo, NextHop)>,
 }
 
 impl Infos {
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         link: &mut Link,
         path: &Path,
         rng: &mut ChaCha20Rng,
@@ -87,8 +87,18 @@ impl Infos {
         Ok(Self { relay, entry })
     }
 
+    /// The name of the keys to which sessions are sealed.
+    pub(crate) fn key_epoch(&self) -> KeyEpoch {
+        self.relay.context().key_epoch
+    }
+
+    /// What the last relay says of itself.
+    pub(crate) fn relay(&self) -> &VerifiedInfo {
+        &self.relay
+    }
+
     /// How many blobs a mailbox holds.
-    pub(super) fn mailbox_blobs_max(&self) -> u64 {
+    pub(crate) fn mailbox_blobs_max(&self) -> u64 {
         self.relay.info().mailbox_blobs_max.into()
     }
 }
@@ -147,14 +157,14 @@ async fn pause(attempt: u32, rng: &mut ChaCha20Rng) {
 }
 
 /// An open session.
-pub(super) struct Session {
+pub(crate) struct Session {
     route: u64,
     seal: RouteSeal,
 }
 
 impl Session {
     /// Opens a session and waits for its first answer; no other session of the link may be in use meanwhile.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         link: &mut Link,
         infos: &Infos,
         rng: &mut ChaCha20Rng,
@@ -188,17 +198,17 @@ impl Session {
     }
 
     /// The link's name of this session.
-    pub(super) fn route(&self) -> u64 {
+    pub(crate) fn route(&self) -> u64 {
         self.route
     }
 
     /// Cells sealed in the direction that has sealed more.
-    pub(super) fn cells(&self) -> u64 {
+    pub(crate) fn cells(&self) -> u64 {
         self.seal.cells()
     }
 
     /// The proof of a key, for the first command that needs it.
-    pub(super) fn prove(
+    pub(crate) fn prove(
         &self,
         infos: &Infos,
         role: Role,
@@ -208,6 +218,7 @@ impl Session {
         let id = match role {
             Role::Receive => *RecvId::of(&public_key).as_bytes(),
             Role::Send => *SendId::of(&public_key).as_bytes(),
+            Role::Write => *ObjectId::of(&public_key).as_bytes(),
             _ => *ClaimId::of(&public_key).as_bytes(),
         };
         let (context, auth_key) = (infos.relay.context(), infos.relay.auth_key());
@@ -217,7 +228,7 @@ impl Session {
     }
 
     /// Seals a command into the link's next write.
-    pub(super) fn say(
+    pub(crate) fn say(
         &mut self,
         link: &mut Link,
         auth: Option<Auth>,
@@ -233,7 +244,7 @@ impl Session {
     }
 
     /// Opens what came on this session's route.
-    pub(super) fn hear(&mut self, cell: Cell) -> Result<(reply::Reply, Option<Blob>), LoadError> {
+    pub(crate) fn hear(&mut self, cell: Cell) -> Result<(reply::Reply, Option<Blob>), LoadError> {
         if let Some(reason) = cell.close_reason() {
             return Err(reason.into());
         }
@@ -243,7 +254,7 @@ impl Session {
     }
 
     /// A command and its one answer, with nothing else under way.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         link: &mut Link,
         auth: Option<Auth>,
@@ -260,7 +271,7 @@ impl Session {
     }
 
     /// Makes a mailbox, in a session of its reader. Does the work that the relay asks for.
-    pub(super) async fn create(
+    pub(crate) async fn create(
         &mut self,
         link: &mut Link,
         infos: &Infos,
@@ -294,7 +305,7 @@ impl Session {
     }
 
     /// Claims a mailbox, in a session of its writer.
-    pub(super) async fn claim(
+    pub(crate) async fn claim(
         &mut self,
         link: &mut Link,
         infos: &Infos,
@@ -308,13 +319,13 @@ impl Session {
     }
 
     /// Ends the session.
-    pub(super) fn close(self, link: &mut Link, rng: &mut ChaCha20Rng) {
+    pub(crate) fn close(self, link: &mut Link, rng: &mut ChaCha20Rng) {
         link.queue(&Cell::close(self.route, CloseReason::Done, rng));
     }
 }
 
 /// What a refusal means for a load.
-pub(super) fn refused_as(reason: i32) -> LoadError {
+pub(crate) fn refused_as(reason: i32) -> LoadError {
     Reason::try_from(reason).map_or(LoadError::PeerMisbehaved, LoadError::from)
 }
 

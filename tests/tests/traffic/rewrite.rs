@@ -1,0 +1,39 @@
+//! Faults put into a record that was opened: what the checks must find.
+
+use hearken_proto::cell::{Cell, Kind};
+use hearken_tests::traffic::{Frame, From, Packet, Session, Space};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+/// The last packet that one end sent with the keys of the connection, to be changed.
+fn last(session: &mut Session, from: From) -> &mut Packet {
+    session
+        .packets
+        .iter_mut()
+        .rfind(|packet| {
+            packet.space == Space::Application && packet.from_client == (from == From::Client)
+        })
+        .unwrap()
+}
+
+/// The relay sends one more cell on the route of its last one.
+pub fn add_a_cell(session: &mut Session) {
+    let (bytes, _) = session.streams(From::Relay).unwrap().remove(&0).unwrap();
+    let route = Cell::parse(&bytes[bytes.len() - 4_096..]).unwrap().route();
+    let cell = Cell::new(Kind::Data, route, &mut ChaCha20Rng::seed_from_u64(1));
+    let frame = Frame::Stream(0, bytes.len() as u64, cell.as_bytes().to_vec(), false);
+    last(session, From::Relay).frames.push(frame);
+}
+
+/// The relay sends a cell that is one byte short.
+pub fn shorten(session: &mut Session) {
+    let (bytes, _) = session.streams(From::Relay).unwrap().remove(&0).unwrap();
+    let cell = vec![0; 4_095];
+    let frame = Frame::Stream(0, bytes.len() as u64, cell, false);
+    last(session, From::Relay).frames.push(frame);
+}
+
+/// Somebody sends a frame that they did not.
+pub fn add_a_frame(session: &mut Session, from: From, frame: Frame) {
+    last(session, from).frames.push(frame);
+}
