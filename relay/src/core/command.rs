@@ -150,8 +150,8 @@ pub(super) struct Put {
     pub(super) put_id: PutId,
     pub(super) blob: Blob,
     pub(super) session: SessionNumber,
-    /// The session's last `Put` before this one, unless it is known to have been stored.
-    pub(super) previous: Option<PutId>,
+    /// The session's `Put`s before this one that are not known to be stored, in order.
+    pub(super) before: Vec<PutId>,
     pub(super) permit: Permit,
 }
 

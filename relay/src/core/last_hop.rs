@@ -238,9 +238,9 @@ impl LastHop {
                 self.write(base, key, cells, Effect::Claim, Write::Claim { claim, sender, permit });
             }
             Ask::Put { put_id, blob } => {
-                let previous = if proven { session.put(put_id) } else { None };
+                let before = if proven { session.put(put_id) } else { Vec::new() };
                 let (sender, session) = (SendId::from_bytes(id), session.number);
-                let put = Put { sender, put_id, blob, session, previous, permit };
+                let put = Put { sender, put_id, blob, session, before, permit };
                 let effect = if proven { Effect::Put(put_id) } else { Effect::None };
                 self.write(base, key, cells, effect, Write::Put(put));
             }

@@ -282,6 +282,32 @@ fn behind_a_put_whose_commit_failed_all_are_refused_until_it_comes_again() {
 }
 
 #[test]
+fn of_two_puts_whose_one_commit_failed_neither_passes_the_other() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let blobs: Vec<_> = (0..3).map(|_| net.blob()).collect();
+    net.relays[0].store().fail_commits(1, StoreError::Full);
+    net.relays[0].hold_store(true);
+    net.send_put(&mut mailbox, &blobs[0]);
+    net.send_put(&mut mailbox, &blobs[1]);
+    net.settle();
+    net.relays[0].hold_store(false);
+    // On its way before the sender learns that the two failed.
+    let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+    net.send_put(&mut mailbox, &blobs[2]);
+    net.settle();
+    for reason in [Reason::NoRoom, Reason::NoRoom, Reason::Busy] {
+        assert_refused(&net.reply(&mut mailbox.sender).0, reason);
+    }
+    assert_refused(&net.put(&mut mailbox, &blobs[1]), Reason::Busy);
+    for blob in &blobs {
+        assert_done(&net.put(&mut mailbox, blob));
+    }
+    let got: Vec<_> = net.get(&mut mailbox, 0, 16).into_iter().map(|(_, blob)| blob).collect();
+    assert_eq!(got, blobs);
+}
+
+#[test]
 fn a_new_session_is_not_held_to_what_an_earlier_one_was_refused() {
     let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 1, ..config() }]);
     let mut mailbox = net.mailbox(0);

@@ -152,8 +152,9 @@ impl LastHop {
         let mut touched = None;
         let mut is_unwatched = None;
         match (effect, &result) {
-            (Effect::Put(put_id), Ok(Answer::Done | Answer::Stored { .. })) => {
-                session.stored(put_id);
+            (Effect::Put(put_id), result) => {
+                let is_stored = matches!(result, Ok(Answer::Done | Answer::Stored { .. }));
+                session.put_done(put_id, is_stored);
             }
             (Effect::Ack(cursor), Ok(Answer::Done)) => {
                 if let Some(watch) = &mut session.watch {

@@ -51,7 +51,7 @@ pub(super) fn put(
     }
     let (after, touch) = (row.newest, row.reader_day < now.day());
     let position = store(tx, context, now, rng, mailbox, row, &put)?;
-    // Where the commit fails after this, the next `Put` names this one as previous, and it is not there.
+    // Where the commit fails after this, the next `Put` names this one among those before it, and it is not there.
     context.blocked.remove(&put.session);
     Ok(Answer::Stored { mailbox, after, position, blob: Some(put.blob), touch })
 }
@@ -67,14 +67,19 @@ fn out_of_order(
     if let Some(blocked) = context.blocked.get(&put.session) {
         return Ok((blocked.put_id != put.put_id).then_some(blocked.reason));
     }
-    match put.previous {
-        Some(previous) if previous != put.put_id && !seen(tx, mailbox, row, &previous)? => {
-            let reason = Reason::Busy;
-            context.blocked.insert(put.session, Blocked { put_id: previous, reason });
-            Ok(Some(reason))
-        }
-        _ => Ok(None),
+    // The last is stored only where all before it are.
+    if put.before.last().is_none_or(|last| matches!(seen(tx, mailbox, row, last), Ok(true))) {
+        return Ok(None);
     }
+    for earlier in &put.before {
+        if !seen(tx, mailbox, row, earlier)? {
+            // The first, not the last, must come again: of two that failed together neither passes the other.
+            let reason = Reason::Busy;
+            context.blocked.insert(put.session, Blocked { put_id: *earlier, reason });
+            return Ok(Some(reason));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the mailbox was given this blob and the day in which it expires still lives.

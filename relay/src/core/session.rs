@@ -87,7 +87,10 @@ pub(super) struct Session {
     out: VecDeque<(Reply, bool)>,
     /// Answer cells of commands that came and are not on the link yet.
     due: u32,
-    last_put: Option<(PutId, bool)>,
+    /// `Put`s under way, in order.
+    putting: VecDeque<PutId>,
+    /// The first `Put` that was refused or failed and did not come again: nothing may be stored before it is.
+    unstored: Option<PutId>,
 }
 
 impl Session {
@@ -112,7 +115,8 @@ impl Session {
             slots: VecDeque::new(),
             out: VecDeque::new(),
             due: 0,
-            last_put: None,
+            putting: VecDeque::new(),
+            unstored: None,
         }
     }
 
@@ -159,25 +163,29 @@ impl Session {
         self.due <= ANSWERS_DUE_MAX
     }
 
-    /// The last `Put` before this one, unless it is known to be stored.
-    pub(super) fn put(&mut self, put_id: PutId) -> Option<PutId> {
-        let previous = self.last_put.filter(|(_, stored)| !stored).map(|(put_id, _)| put_id);
-        self.last_put = Some((put_id, false));
-        previous
+    /// A `Put` came. Answers those of this session that must be stored before it and are not known to be, in order: at
+    /// most one that did not come again and the 16 that may be under way.
+    pub(super) fn put(&mut self, put_id: PutId) -> Vec<PutId> {
+        self.unstored.take_if(|unstored| *unstored == put_id);
+        let before = self.unstored.iter().chain(&self.putting).copied();
+        let before = before.filter(|other| *other != put_id).collect();
+        self.putting.push_back(put_id);
+        before
     }
 
-    /// A `Put` is durable.
-    pub(super) fn stored(&mut self, put_id: PutId) {
-        if let Some((last, stored)) = &mut self.last_put
-            && *last == put_id
-        {
-            *stored = true;
+    /// A `Put` is durable, or it was refused or failed.
+    pub(super) fn put_done(&mut self, put_id: PutId, stored: bool) {
+        if let Some(at) = self.putting.iter().position(|other| *other == put_id) {
+            self.putting.remove(at);
+        }
+        if !stored {
+            self.unstored.get_or_insert(put_id);
         }
     }
 
     /// Whether the committer may remember a refused `Put` of this session.
     pub(super) fn may_be_blocked(&self) -> bool {
-        self.last_put.is_some_and(|(_, stored)| !stored)
+        self.unstored.is_some() || !self.putting.is_empty()
     }
 
     /// Whether a read must wait for a write of this session.
