@@ -56,7 +56,7 @@ pub(super) fn create(path: &Path, key: &DataKey, migrations: &[&str]) -> Result<
 /// A database that is gone when it is closed.
 pub(super) fn open_in_memory(migrations: &[&str]) -> Result<Connection, VaultError> {
     let mut database = Connection::open_in_memory()?;
-    quieten(&database)?;
+    check(&database)?;
     configure(&database)?;
     mark(&mut database)?;
     migrate(&mut database, migrations)?;
@@ -75,8 +75,16 @@ fn open_keyed(path: &Path, key: &DataKey) -> Result<Connection, VaultError> {
     Ok(database)
 }
 
-/// Checks that this is SQLCipher, and silences its log.
+/// As [`check`], and has SQLCipher's memory locked and wiped. A vault in memory does without: it is for simulations,
+/// of which that would be most of the time.
 fn quieten(database: &Connection) -> Result<(), VaultError> {
+    check(database)?;
+    database.execute_batch("PRAGMA cipher_memory_security = ON;")?;
+    Ok(())
+}
+
+/// Checks that this is SQLCipher, and silences its log.
+fn check(database: &Connection) -> Result<(), VaultError> {
     database.busy_timeout(BUSY_WAIT)?;
     let mut version = String::new();
     // Plain SQLite does not know the pragma, and gives no row.
@@ -87,8 +95,7 @@ fn quieten(database: &Connection) -> Result<(), VaultError> {
     if version.is_empty() {
         return Err(VaultError::NotEncrypted);
     }
-    database
-        .execute_batch("PRAGMA cipher_log_level = NONE; PRAGMA cipher_memory_security = ON;")?;
+    database.execute_batch("PRAGMA cipher_log_level = NONE;")?;
     Ok(())
 }
 
