@@ -1,8 +1,9 @@
 //! The administration socket `DIR/admin.sock`: how the operator's other commands reach a relay that serves.
 //!
-//! One JSON line asks, one answers. The socket is readable and writable by the relay's own account only (0600), in a
-//! folder that is that account's alone. Guarantees: a question is answered or dropped within five seconds; the answers
-//! hold totals, never an id or an address.
+//! One JSON line asks; one answers, or the bytes of a backup. The socket is readable and writable by the relay's own
+//! account only (0600), in a folder that is that account's alone. Guarantees: a question is answered or dropped within
+//! five seconds, a backup once its reader takes nothing for a minute; answers hold totals, never an id or an address;
+//! a backup holds what `crate::backup` says, and no more than two of its pieces are in memory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -16,10 +17,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, block_in_place};
 
-use crate::actor::{RunningTotals, TotalsRequest};
+use crate::actor::{Keep, RunningTotals, TotalsRequest, wall_clock};
+use crate::backup::{BackupError, Source};
 use crate::core::Totals;
 use crate::folder::Folder;
 
@@ -27,6 +30,8 @@ use crate::folder::Folder;
 const QUESTION_LEN_MAX: u64 = 1_024;
 /// How long one question may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a backup waits for its reader, or a reader for the next piece.
+const PIECE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Questions at once.
 const QUESTIONS_MAX: usize = 8;
 
@@ -36,6 +41,8 @@ const QUESTIONS_MAX: usize = 8;
 pub enum Question {
     /// The totals.
     Stats,
+    /// A backup, as bytes until the end; see [`backup`].
+    Backup,
 }
 
 /// The few totals that a relay knows. Those of links and sessions are there only while it runs.
@@ -75,15 +82,17 @@ impl Socket {
         Ok(Self { listener, path })
     }
 
-    /// Answers until dropped.
-    pub(crate) async fn serve(&self, requests: &mpsc::Sender<TotalsRequest>) {
-        let mut questions = JoinSet::new();
+    /// Answers until dropped. What is being answered then stays in `questions`.
+    pub(crate) async fn serve(&self, office: &Office, questions: &mut JoinSet<()>) {
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) if questions.len() < QUESTIONS_MAX => {
-                        let answered = answer(stream, requests.clone());
-                        questions.spawn(tokio::time::timeout(ANSWER_TIME_MAX, answered));
+                        let office = office.clone();
+                        // Whoever asked may have gone before the answer.
+                        questions.spawn(async move {
+                            let _ = answer(stream, office).await;
+                        });
                     }
                     Ok(_) => {}
                     // Out of file descriptors, most likely; not a reason to stop serving links.
@@ -102,20 +111,53 @@ impl Drop for Socket {
     }
 }
 
-async fn answer(
-    stream: tokio::net::UnixStream,
-    requests: mpsc::Sender<TotalsRequest>,
-) -> Option<()> {
+/// What answers are made of.
+#[derive(Clone)]
+pub(crate) struct Office {
+    pub(crate) folder: Folder,
+    pub(crate) keep: Keep,
+    pub(crate) requests: mpsc::Sender<TotalsRequest>,
+}
+
+async fn answer(stream: tokio::net::UnixStream, office: Office) -> Option<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = tokio::io::BufReader::new(reader.take(QUESTION_LEN_MAX));
-    reader.read_line(&mut line).await.ok()?;
-    let Question::Stats = serde_json::from_str(&line).ok()?;
+    let read = reader.read_line(&mut line);
+    tokio::time::timeout(ANSWER_TIME_MAX, read).await.ok()?.ok()?;
+    match serde_json::from_str(&line).ok()? {
+        Question::Stats => {
+            let told = tell_totals(&mut writer, &office);
+            tokio::time::timeout(ANSWER_TIME_MAX, told).await.ok()?
+        }
+        Question::Backup => send_backup(&mut writer, &office).await,
+    }
+}
+
+async fn tell_totals(writer: &mut OwnedWriteHalf, office: &Office) -> Option<()> {
     let (sender, totals) = oneshot::channel();
-    requests.send(sender).await.ok()?;
+    office.requests.send(sender).await.ok()?;
     let mut line = serde_json::to_vec(&Stats::of(&totals.await.ok()?)).ok()?;
     line.push(b'\n');
     writer.write_all(&line).await.ok()
+}
+
+/// A backup that does not come to its end is cut off, which its reader notices.
+async fn send_backup(writer: &mut OwnedWriteHalf, office: &Office) -> Option<()> {
+    // The store is read where this task is, so that nothing of it outlives the task.
+    let Keep { store, day_keys, .. } = &office.keep;
+    let made = block_in_place(|| Source::new(&office.folder, &**store, day_keys, wall_clock()));
+    let mut source = made.inspect_err(broken_off).ok()?;
+    while let Some(piece) = block_in_place(|| source.next_piece()).inspect_err(broken_off).ok()? {
+        let written = writer.write_all(&piece);
+        tokio::time::timeout(PIECE_TIME_MAX, written).await.ok()?.ok()?;
+    }
+    tracing::info!("a backup was made");
+    Some(())
+}
+
+fn broken_off(error: &BackupError) {
+    tracing::warn!(%error, "a backup was broken off");
 }
 
 /// Asks the relay that serves a folder. Blocks for five seconds at most.
@@ -123,15 +165,27 @@ async fn answer(
 /// # Errors
 /// `NotFound` or `ConnectionRefused` where none serves; what the system says otherwise.
 pub fn ask(folder: &Folder, question: Question) -> io::Result<Stats> {
+    let mut answer = String::new();
+    BufReader::new(connect(folder, question, ANSWER_TIME_MAX)?).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// The bytes of a backup of the relay that serves a folder.
+///
+/// # Errors
+/// As [`ask`].
+pub fn backup(folder: &Folder) -> io::Result<impl io::Read> {
+    connect(folder, Question::Backup, PIECE_TIME_MAX)
+}
+
+fn connect(folder: &Folder, question: Question, patience: Duration) -> io::Result<UnixStream> {
     let mut stream = short_path(folder, UnixStream::connect)?;
-    stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
-    stream.set_write_timeout(Some(ANSWER_TIME_MAX))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(&question)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    Ok(serde_json::from_str(&answer)?)
+    Ok(stream)
 }
 
 /// Calls with a path of the socket that is short enough for a socket address (108 bytes), however deep the folder is.

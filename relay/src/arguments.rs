@@ -29,12 +29,10 @@ pub(crate) enum Command {
     Check(Data),
     /// Prints the few totals that the relay knows, running or not.
     Stats(Data),
-    /// (not built yet)
-    #[command(disable_help_flag = true)]
-    Backup(Unbuilt),
-    /// (not built yet)
-    #[command(disable_help_flag = true)]
-    Restore(Unbuilt),
+    /// Writes identity, configuration, blobs and their keys to one new FILE, also while the relay serves.
+    Backup(Backup),
+    /// Makes the relay of a backup in a missing or empty DIR.
+    Restore(Restore),
     /// (not built yet)
     #[command(disable_help_flag = true)]
     Decommission(Unbuilt),
@@ -46,6 +44,26 @@ pub(crate) struct Data {
     /// The relay's folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The relay's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The file to make; one that is there is not overwritten.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The folder to make; it may be there, empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The backup.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
 }
 
 #[derive(Debug, Args)]

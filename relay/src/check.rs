@@ -50,6 +50,7 @@ pub struct Report {
 }
 
 const RESTORE: &str = "keep a copy of the folder and restore it from the newest backup";
+const RESTORE_AGAIN: &str = "run the restore again: it begins from the start";
 const MODE: &str = "make it readable by the relay's account only: chmod -R go= on the data folder";
 
 /// Looks at a relay's folder.
@@ -64,6 +65,10 @@ pub fn check(folder: &Folder, now: UnixMillis) -> Report {
         }
         Ok(Content::Foreign) => {
             report.folder_error(&FolderError::Foreign);
+            return report;
+        }
+        Ok(Content::Restoring) => {
+            report.folder_error(&FolderError::Restoring);
             return report;
         }
         Err(error) => {
@@ -201,6 +206,7 @@ impl Report {
         let (code, place, advice) = match error {
             FolderError::Key(error) => return self.store_error("keys", error),
             FolderError::NoRelay | FolderError::Foreign => ("no-relay", ".", "check --data"),
+            FolderError::Restoring => ("restore-interrupted", ".", RESTORE_AGAIN),
             FolderError::NoIdentity => ("no-identity", "keys", RESTORE),
             FolderError::NoConfig => (
                 "no-config",

@@ -38,6 +38,7 @@ impl Choices {
         let Self { host, listen, allow_private_peers, overrides } = self;
         match folder.content()? {
             Content::Foreign => return Err(FolderError::Foreign.into()),
+            Content::Restoring => return Err(FolderError::Restoring.into()),
             Content::Nothing | Content::Unfinished => {
                 Config::read("", &overrides)?;
                 match folder.init(host.as_ref(), &listen) {

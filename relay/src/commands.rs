@@ -1,5 +1,8 @@
 //! The commands, one function each: arguments in, results out, everything decided in the library.
 
+mod dates;
+mod safekeeping;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,8 +33,8 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Address(arguments) => address(&arguments, output),
         Command::Check(arguments) => check_folder(&arguments, output),
         Command::Stats(arguments) => stats(&arguments, output),
-        Command::Backup(_) => Err(unbuilt("backup")),
-        Command::Restore(_) => Err(unbuilt("restore")),
+        Command::Backup(arguments) => safekeeping::backup(&arguments, output),
+        Command::Restore(arguments) => safekeeping::restore(&arguments, output),
         Command::Decommission(_) => Err(unbuilt("decommission")),
     }
     .map(|()| ExitCode::SUCCESS)
@@ -151,8 +154,7 @@ fn address(arguments: &Data, output: Output) -> Result<(), Failure> {
 
 fn check_folder(arguments: &Data, output: Output) -> Result<(), Failure> {
     let folder = Folder::new(&arguments.data);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let report = check(&folder, UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)));
+    let report = check(&folder, now());
     for finding in &report.findings {
         let severity = match finding.severity {
             Severity::Error => "error",
@@ -211,6 +213,11 @@ fn stats(arguments: &Data, output: Output) -> Result<(), Failure> {
     }
     output.result(&stats, text);
     Ok(())
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Host and listening addresses of the command line, checked.

@@ -1,8 +1,11 @@
 //! Every error of the library as the operator meets it: a code for programs, what went wrong, what to do now.
 
+use hearken_relay::archive::ArchiveError;
+use hearken_relay::backup::BackupError;
 use hearken_relay::choices::PrepareError;
 use hearken_relay::config::{ConfigError, Place};
 use hearken_relay::folder::FolderError;
+use hearken_relay::restore::RestoreError;
 use hearken_relay::server::{ServeError, StartError};
 use hearken_relay::store::StoreError;
 
@@ -58,6 +61,11 @@ impl From<FolderError> for Failure {
             FolderError::Foreign => {
                 Self::failed("no-relay", message, "check --data, or make a relay there with `init`")
             }
+            FolderError::Restoring => Self::failed(
+                "restore-interrupted",
+                message,
+                "run the restore again: it begins from the start",
+            ),
             FolderError::NoIdentity => Self::failed("no-identity", message, RESTORE),
             FolderError::NoConfig => Self::failed(
                 "no-config",
@@ -124,4 +132,82 @@ impl From<ServeError> for Failure {
             "start it again: nothing that was acknowledged is lost; report it where it happens again",
         )
     }
+}
+
+const NOTHING_LEFT: &str =
+    "no file was left; check the disk and that the folder of --out is this account's to write";
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        let message = error.to_string();
+        match error {
+            BackupError::Exists => Self::failed(
+                "already-exists",
+                message,
+                "give another --out, or move that file away; nothing was overwritten",
+            ),
+            BackupError::Write(kind) if is_full(kind) => {
+                Self::failed("disk-full", message, "make room for the backup; no file was left")
+            }
+            BackupError::Write(_) => Self::failed("io", message, NOTHING_LEFT),
+            BackupError::BrokenOff(_) => Self::failed(
+                "broken-off",
+                message,
+                "try again; where it happens again, look into the relay's log. No file was left",
+            ),
+            BackupError::Folder(error) => error.into(),
+            BackupError::Store(error) => error.into(),
+            _ => Self::failed("failed", message, NOTHING_LEFT),
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            RestoreError::NotEmpty => Self::failed(
+                "not-empty",
+                message,
+                "give a --data that is missing or empty; nothing was changed",
+            ),
+            RestoreError::UnderWay => {
+                Self::failed("locked", message, "wait for it to end, or end it")
+            }
+            RestoreError::Open(_) => {
+                Self::failed("io", message, "check --from; nothing was changed")
+            }
+            RestoreError::Archive(ArchiveError::Version { .. }) => Self::failed(
+                "incompatible",
+                message,
+                "use the version of this program that made it, or a newer one; nothing was changed",
+            ),
+            RestoreError::Archive(ArchiveError::Io(_)) => {
+                Self::failed("io", message, "check the disk that --from is on; nothing was changed")
+            }
+            RestoreError::Archive(ArchiveError::Foreign) => {
+                Self::failed("damaged", message, "check --from; nothing was changed")
+            }
+            RestoreError::Archive(_) => Self::failed(
+                "damaged",
+                message,
+                "take another copy of it, or an older backup; nothing was changed",
+            ),
+            RestoreError::Io(kind) if is_full(kind) => {
+                Self::failed("disk-full", message, "make room; nothing was changed")
+            }
+            RestoreError::Folder(error) => error.into(),
+            RestoreError::Store(error) => error.into(),
+            _ => Self::failed(
+                "io",
+                message,
+                "check the disk and that the folder is this account's to write; nothing was changed",
+            ),
+        }
+    }
+}
+
+fn is_full(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(kind, StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -1,8 +1,8 @@
 //! A relay's data folder: what lies where, how it is made, and what may be overwritten (nothing).
 //!
 //! `relay.toml`, `keys/` (the identity), `epoch-keys/` (seal, auth and hop keys of a day), `day-keys/` (keys of blobs
-//! at rest), `address` (as last handed out), `admin.sock` (while the relay runs), and what the store makes: `lock`,
-//! `store-format`, `engine/`. Guarantees: an identity is written once and never replaced; a file is whole or absent; an
+//! at rest), `address` (as last handed out), `notice` (of decommissioning, while one is given), `admin.sock` (while the
+//! relay runs), and what the store makes: `lock`, `store-format`, `engine/`, `clean-stop`. Guarantees: an identity is written once and never replaced; a file is whole or absent; an
 //! interrupted `init` is completed by the next. The lock is the store's; `init` takes it too.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -29,7 +29,11 @@ const CONFIG_FILE: &str = "relay.toml";
 const ADDRESS_FILE: &str = "address";
 const ADMIN_SOCKET: &str = "admin.sock";
 /// The store's lock file (`store::fjall`).
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
+/// The notice of decommissioning, while one is given.
+const NOTICE_FILE: &str = "notice";
+/// Where a restore builds. While it is there, what lies beside it is no relay.
+pub(crate) const RESTORING: &str = ".restoring";
 const KEYS_FOLDER: &str = "keys";
 const IDENTITY: &str = "identity";
 const EPOCH_KEYS_FOLDER: &str = "epoch-keys";
@@ -38,6 +42,17 @@ const DAY_KEYS_FOLDER: &str = "day-keys";
 const STORE_FORMAT_FILE: &str = "store-format";
 /// What may lie in a folder that counts as empty: a file system's own, and what an interrupted start left.
 const NO_CONTENT: [&str; 3] = ["lost+found", LOCK_FILE, ADMIN_SOCKET];
+/// What a restore makes; `relay.toml` last, since its presence says that there is a relay.
+pub(crate) const RELAY_CONTENT: [&str; 8] = [
+    "engine",
+    "clean-stop",
+    DAY_KEYS_FOLDER,
+    KEYS_FOLDER,
+    NOTICE_FILE,
+    LOCK_FILE,
+    STORE_FORMAT_FILE,
+    CONFIG_FILE,
+];
 
 /// Why a folder cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +67,9 @@ pub enum FolderError {
     /// There is something else in it.
     #[error("there is no relay in this folder, and it is not empty")]
     Foreign,
+    /// A restore into it was interrupted.
+    #[error("a restore into this folder was interrupted")]
+    Restoring,
     /// A relay was in it, and its identity key is gone.
     #[error("the identity key of this relay is missing")]
     NoIdentity,
@@ -85,6 +103,8 @@ pub enum Content {
     Unfinished,
     /// A relay.
     Relay,
+    /// A restore that was interrupted, or is under way.
+    Restoring,
     /// Something else.
     Foreign,
 }
@@ -148,7 +168,9 @@ impl Folder {
             names.push(entry.map_err(&failed)?.file_name());
         }
         let has = |name: &str| names.iter().any(|entry| entry == name);
-        Ok(if has(CONFIG_FILE) || has(STORE_FORMAT_FILE) {
+        Ok(if has(RESTORING) {
+            Content::Restoring
+        } else if has(CONFIG_FILE) || has(STORE_FORMAT_FILE) {
             Content::Relay
         } else if has(KEYS_FOLDER) {
             Content::Unfinished
@@ -164,8 +186,10 @@ impl Folder {
     /// # Errors
     /// [`FolderError::Exists`] where there is a relay; [`FolderError::Io`], [`FolderError::Key`].
     pub fn init(&self, host: Option<&PublicHost>, listen: &[Listen]) -> Result<(), FolderError> {
-        if self.content()? == Content::Relay {
-            return Err(FolderError::Exists);
+        match self.content()? {
+            Content::Relay => return Err(FolderError::Exists),
+            Content::Restoring => return Err(FolderError::Restoring),
+            Content::Nothing | Content::Unfinished | Content::Foreign => {}
         }
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
         made.map_err(io_error("the data folder", "made"))?;
@@ -185,6 +209,36 @@ impl Folder {
         self.write(CONFIG_FILE, &config, "relay.toml")
     }
 
+    /// Makes a relay of what a backup held, beside the store that was restored there, and answers its identity.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`], [`FolderError::Key`].
+    pub(crate) fn adopt(&self, seed: &[u8; 32], config: &str) -> Result<SigningKey, FolderError> {
+        KeyFolder::open(&self.path.join(KEYS_FOLDER))?.create(IDENTITY, seed)?;
+        self.write(CONFIG_FILE, config, "relay.toml")?;
+        Ok(SigningKey::from_bytes(seed))
+    }
+
+    /// The text of the notice of decommissioning; `None` where none is given.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub(crate) fn notice_text(&self) -> Result<Option<String>, FolderError> {
+        match fs::read_to_string(self.path.join(NOTICE_FILE)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("the notice", "read")(error)),
+        }
+    }
+
+    /// Keeps the notice of decommissioning.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub(crate) fn write_notice(&self, text: &str) -> Result<(), FolderError> {
+        self.write(NOTICE_FILE, text, "the notice")
+    }
+
     /// The identity key.
     ///
     /// # Errors
@@ -193,6 +247,7 @@ impl Folder {
         match self.content()? {
             Content::Nothing => return Err(FolderError::NoRelay),
             Content::Foreign => return Err(FolderError::Foreign),
+            Content::Restoring => return Err(FolderError::Restoring),
             Content::Relay | Content::Unfinished => {}
         }
         let keys = self.path.join(KEYS_FOLDER);
@@ -213,6 +268,7 @@ impl Folder {
         match self.content()? {
             Content::Nothing => return Err(FolderError::NoRelay),
             Content::Foreign => return Err(FolderError::Foreign),
+            Content::Restoring => return Err(FolderError::Restoring),
             Content::Relay | Content::Unfinished => {}
         }
         crate::config::Config::text_of(&self.config_file()).map_err(|error| match error.kind() {
@@ -238,7 +294,7 @@ impl Folder {
     }
 
     /// The lock that the store takes as well: nobody else makes or serves this folder meanwhile.
-    fn lock(&self) -> Result<File, FolderError> {
+    pub(crate) fn lock(&self) -> Result<File, FolderError> {
         let failed = io_error("the data folder", "locked");
         let path = self.path.join(LOCK_FILE);
         let mut options = OpenOptions::new();

@@ -3,6 +3,8 @@
 
 mod actor;
 pub mod admin;
+pub mod archive;
+pub mod backup;
 pub mod carrier;
 pub mod check;
 pub mod choices;
@@ -11,7 +13,9 @@ pub mod core;
 pub mod folder;
 #[doc(hidden)]
 pub mod fuzzing;
+mod new_file;
 pub mod randomness;
+pub mod restore;
 pub mod server;
 pub mod simulation;
 pub mod store;

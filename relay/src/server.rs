@@ -12,6 +12,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use hearken_proto::address::{HostPort, PLACES_MAX, RelayAddress, is_private};
 use quinn::Endpoint;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
@@ -177,9 +178,13 @@ pub async fn start(folder: &Folder, config: Config) -> Result<Running, StartErro
     let deliver = {
         let outcomes = outcomes.clone();
         // Only fails when the core's task is gone, and with it whoever waits for the outcome.
-        move |ticket, outcome| drop(outcomes.blocking_send((ticket, outcome)))
+        move |ticket, outcome| match outcomes.try_send((ticket, outcome)) {
+            Err(TrySendError::Full(waiting)) => drop(outcomes.blocking_send(waiting)),
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+        }
     };
     let keep = kept.keep.clone();
+    let office = admin::Office { folder: folder.clone(), keep: keep.clone(), requests };
     let committer = Committer::spawn(CommitterParts {
         store: keep.store.clone(),
         context: CommandContext::new(keep.day_keys.clone(), kept.limits),
@@ -207,7 +212,8 @@ pub async fn start(folder: &Folder, config: Config) -> Result<Running, StartErro
     for endpoint in endpoints.clone() {
         accepting.spawn(carrier::accept(endpoint, gate.clone(), events.clone(), stopped.clone()));
     }
-    let parts = Parts { endpoints, dialler, accepting, admin, requests };
+    let questions = JoinSet::new();
+    let parts = Parts { endpoints, dialler, accepting, admin, office, questions };
     let mut task = JoinSet::new();
     task.spawn(supervise(actor, parts, stopped, kept.first));
     Ok(Running { address, listen, stop, task })
@@ -219,7 +225,8 @@ struct Parts {
     dialler: Dialler,
     accepting: JoinSet<()>,
     admin: admin::Socket,
-    requests: mpsc::Sender<crate::actor::TotalsRequest>,
+    office: admin::Office,
+    questions: JoinSet<()>,
 }
 
 /// The relay's one task: all others hang from it.
@@ -233,8 +240,10 @@ async fn supervise(
     core.spawn(actor.run(stopped, first));
     let ended = tokio::select! {
         ended = core.join_next() => ended,
-        () = parts.admin.serve(&parts.requests) => None,
+        () = parts.admin.serve(&parts.office, &mut parts.questions) => None,
     };
+    // A backup under way is broken off: it holds the store.
+    parts.questions.shutdown().await;
     let Some(Ok(actor)) = ended else { return Err(ServeError::Failed) };
     let links_end = async { while parts.accepting.join_next().await.is_some() {} };
     // Whoever does not end in time is ended by the sockets.

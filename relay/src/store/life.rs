@@ -1,14 +1,14 @@
 //! Where positions begin. A store that is restored begins another life, and every position of that life lies above
 //! every position that any reader can have a cursor at.
 //!
-//! A position is generation u16 ‖ 48 bits. A store that was never restored is of generation 0. A restore takes the day
-//! (days since 1970-01-01) as the generation and the millisecond of that day, shifted by 21 bits, as the start within
-//! it: so of two restores of the *same* backup, or of an older backup after a newer one, the later still begins above
-//! the earlier. Counting generations up from the one in the backup would give both the same. Where the clock stands
-//! behind the life that was backed up, the generation after it is taken.
+//! A store that was never restored begins at zero. A restore begins at the millisecond (since 1970) at which it is made,
+//! shifted by 21 bits: so of two restores of the *same* backup, or of an older backup after a newer one, the later still
+//! begins above the earlier. Counting generations up from the one in the backup would give both the same. Where the
+//! clock stands behind the life that was backed up, the next generation (the upper 16 bits) but one is taken.
 //!
 //! Guarantees: above all positions of the backup, whatever the clock says; above those of every earlier restore, where
-//! the clock is right. 2^21 positions a millisecond are more than any relay gives.
+//! the clock is right; below 2^63, which clients can store, until the year 2109. 2^21 positions a millisecond are more
+//! than any relay gives.
 
 use hearken_proto::time::{UnixDay, UnixMillis};
 
@@ -18,25 +18,29 @@ const MILLISECOND_BITS: u32 = 21;
 /// went begins above every cursor into the earlier one.
 const DAY_BITS: u32 = 24;
 const DAY_MS: u64 = 86_400_000;
+/// The last millisecond whose positions clients can store: 63 bits.
+const MILLISECONDS_MAX: u64 = (1 << 42) - 1;
+/// The last generation of which clients can store every position.
+const GENERATION_MAX: u64 = (1 << 15) - 1;
 
 /// The first position of the life that a restore at `now` begins, from a backup made in the life that began at
 /// `backed_up`.
 #[must_use]
 pub fn restored(backed_up: u64, now: UnixMillis) -> u64 {
-    let day = now.0 / DAY_MS;
-    let by_clock =
-        (day.min(u64::from(u16::MAX)) << GENERATION_BITS) | ((now.0 % DAY_MS) << MILLISECOND_BITS);
+    let by_clock = now.0.min(MILLISECONDS_MAX) << MILLISECOND_BITS;
     if by_clock > backed_up {
         return by_clock;
     }
-    let next = (backed_up >> GENERATION_BITS) + 1;
-    next.min(u64::from(u16::MAX)) << GENERATION_BITS
+    // Two on: the life may have begun just below a generation's end and have gone past it.
+    let next = (backed_up >> GENERATION_BITS) + 2;
+    next.min(GENERATION_MAX) << GENERATION_BITS
 }
 
 /// Where a mailbox that is made on a day begins, in the life that began at `first`.
 #[must_use]
 pub fn position_on(first: u64, today: UnixDay) -> u64 {
-    let days = u64::from(today.0).saturating_sub(first >> GENERATION_BITS);
+    let begun = (first >> MILLISECOND_BITS) / DAY_MS;
+    let days = u64::from(today.0).saturating_sub(begun);
     first.saturating_add(days << DAY_BITS)
 }
 

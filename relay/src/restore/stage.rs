@@ -1,0 +1,144 @@
+//! Where a restore builds, and the step that makes the folder of it.
+//!
+//! A folder that is not there is built beside, in `.NAME.restoring/data`, and renamed: one step. One that is there and
+//! empty may be a mount point, or lie in a folder that this account cannot write, so it is built inside, in
+//! `.restoring/data`, and its files are moved up. While `.restoring` is there the folder is no relay: `serve` refuses
+//! it, and the next restore sweeps it. So an interruption at any point leaves either nothing that anybody would serve,
+//! or the whole.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::RestoreError;
+use crate::folder::{Content, Folder, FolderError, LOCK_FILE, RELAY_CONTENT, RESTORING};
+use crate::store::StoreError;
+use crate::store::key_files::sync_folder;
+
+const DATA: &str = "data";
+
+/// A restore under way. Dropped unfinished, it leaves the folder as it was.
+pub(super) struct Stage {
+    target: PathBuf,
+    stage: PathBuf,
+    /// The target was there, and is locked by the second file.
+    inside: bool,
+    is_finished: bool,
+    _locks: Vec<File>,
+}
+
+impl Stage {
+    /// Takes the folder for this restore, and sweeps what an interrupted one left.
+    pub(super) fn begin(folder: &Folder) -> Result<Self, RestoreError> {
+        let content = folder.content()?;
+        if !matches!(content, Content::Nothing | Content::Restoring) {
+            return Err(RestoreError::NotEmpty);
+        }
+        let target = folder.path().to_owned();
+        let inside = target.is_dir();
+        let stage = if inside { target.join(RESTORING) } else { beside(&target)? };
+        make_folder(&stage)?;
+        let mut locks = vec![lock(&stage)?];
+        if inside {
+            locks.push(lock(&target)?);
+        }
+        // From here on it is this restore's.
+        let stage = Self { target, stage, inside, is_finished: false, _locks: locks };
+        stage.sweep()?;
+        make_folder(&stage.data())?;
+        Ok(stage)
+    }
+
+    /// Where to build.
+    pub(super) fn data(&self) -> PathBuf {
+        self.stage.join(DATA)
+    }
+
+    /// Makes the folder of what was built.
+    pub(super) fn finish(mut self) -> Result<(), RestoreError> {
+        let data = self.data();
+        sync_folder(&data).map_err(failed)?;
+        if self.inside {
+            for name in RELAY_CONTENT.iter().filter(|name| **name != LOCK_FILE) {
+                let from = data.join(name);
+                if from.try_exists().map_err(failed)? {
+                    fs::rename(from, self.target.join(name)).map_err(failed)?;
+                }
+            }
+            sync_folder(&self.target).map_err(failed)?;
+        } else {
+            fs::rename(&data, &self.target).map_err(|error| match error.kind() {
+                // Made by somebody else meanwhile.
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => {
+                    RestoreError::NotEmpty
+                }
+                _ => failed(error),
+            })?;
+        }
+        self.is_finished = true;
+        let parent = self.stage.parent().unwrap_or(Path::new(".")).to_owned();
+        fs::remove_dir_all(&self.stage).map_err(failed)?;
+        sync_folder(&parent).map_err(failed)
+    }
+
+    /// Removes all that a restore makes, but for the stage and its lock.
+    fn sweep(&self) -> Result<(), RestoreError> {
+        remove(&self.data())?;
+        if self.inside {
+            for name in RELAY_CONTENT.iter().filter(|name| **name != LOCK_FILE) {
+                remove(&self.target.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
+        // What stays is swept by the next restore.
+        let swept = self.sweep().is_ok();
+        if swept && fs::remove_dir_all(&self.stage).is_ok() && self.inside {
+            let _ = fs::remove_file(self.target.join(LOCK_FILE));
+        }
+    }
+}
+
+/// `.NAME.restoring` beside the folder.
+fn beside(target: &Path) -> Result<PathBuf, RestoreError> {
+    let name = target.file_name().ok_or(RestoreError::Io(io::ErrorKind::InvalidInput))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(RESTORING);
+    Ok(target.with_file_name(hidden))
+}
+
+fn make_folder(path: &Path) -> Result<(), RestoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)
+}
+
+fn lock(path: &Path) -> Result<File, RestoreError> {
+    Folder::new(path).lock().map_err(|error| match error {
+        FolderError::Key(StoreError::Locked { .. }) => RestoreError::UnderWay,
+        other => other.into(),
+    })
+}
+
+fn remove(path: &Path) -> Result<(), RestoreError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed),
+    }
+}
+
+fn failed(error: io::Error) -> RestoreError {
+    RestoreError::Io(error.kind())
+}
