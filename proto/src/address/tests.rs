@@ -123,6 +123,29 @@ fn what_is_no_place_is_refused() {
 }
 
 #[test]
+fn a_place_keeps_its_host_and_port() {
+    let place: HostPort = "192.0.2.7:4433".parse().unwrap();
+    assert_eq!((place.host(), place.port()), (&Host::Ip([192, 0, 2, 7].into()), 4433));
+    let place: HostPort = "a.example:1".parse().unwrap();
+    assert_eq!((place.host(), place.port()), (&Host::Name("a.example".to_owned()), 1));
+}
+
+#[test]
+fn a_place_is_at_most_as_long_as_a_next_hop_has_room_for() {
+    let zeros = |length: usize| format!("a.example:{}1", "0".repeat(length - "a.example:1".len()));
+    assert_eq!(zeros(HOST_PORT_MAX).parse(), "a.example:1".parse::<HostPort>());
+    for length in [HOST_PORT_MAX + 1, HOST_PORT_MAX + 2] {
+        assert_eq!(zeros(length).parse::<HostPort>(), Err(AddressError::Place), "{length}");
+    }
+    let name = |last: usize| {
+        let label = "a".repeat(63);
+        format!("{label}.{label}.{label}.{}:65535", "a".repeat(last))
+    };
+    assert!(name(61).parse::<HostPort>().is_ok());
+    assert_eq!(name(62).parse::<HostPort>(), Err(AddressError::Place));
+}
+
+#[test]
 fn hosts_of_this_machine_and_of_private_networks_are_private() {
     for text in [
         "0.0.0.0",
@@ -210,6 +233,7 @@ fn hosts_of_the_open_network_are_not_private() {
         "2a00::1",
         "fbff::1",
         "3ffe::1",
+        "3fff:1000::1",
     ] {
         let ip: IpAddr = text.parse().unwrap();
         assert!(!is_private(ip), "{text}");
