@@ -29,8 +29,10 @@ const MEMTABLE_BYTES: u64 = 8 << 20;
 const MEMTABLES_BYTES: u64 = 16 << 20;
 /// Journals that are kept before keyspaces that pin the oldest are moved to disk. The library's least.
 const JOURNALS_BYTES: u64 = 64 << 20;
-/// One for memtables, one for compaction.
-const WORKERS: usize = 2;
+/// One for memtables, one that compacts, and one that takes the requests to compact which come meanwhile and finds
+/// nothing to do: the first puts them back into the queue that it takes them from, without waiting, and burns a core
+/// for as long as nobody else takes them (fjall 3.1, `worker_pool.rs`).
+const WORKERS: usize = 3;
 /// Open table files.
 const FILES_MAX: usize = 256;
 /// The library sleeps without end at 4 sealed memtables, even when the threads that would flush them are dead; so a

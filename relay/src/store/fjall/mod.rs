@@ -18,6 +18,7 @@ mod folder;
 pub mod fuzzing;
 mod journal;
 mod manifests;
+mod row_cache;
 #[cfg(test)]
 pub(in crate::store) mod test_support;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use hearken_proto::time::UnixDay;
 
 use self::engine::{CommitFailure, Engine, Moment};
 use self::folder::{CleanStop, DataFolder, RESTORE};
+use self::row_cache::RowCache;
 use super::{
     Batch, Frozen, KEY_LEN_MAX, Row, Space, Store, StoreError, StoreTotals, VALUE_LEN_MAX,
 };
@@ -66,6 +68,7 @@ impl Default for FjallConfig {
 /// The store in a folder.
 pub struct FjallStore {
     engine: Arc<EngineSlot>,
+    rows: RowCache,
     /// One commit, drop or flush at a time.
     writer: Mutex<Writer>,
     first_position: u64,
@@ -137,6 +140,7 @@ impl FjallStore {
         folder.clear_clean_stop()?;
         Ok(Self {
             engine: Arc::new(RwLock::new(Some(engine))),
+            rows: RowCache::default(),
             writer: Mutex::new(Writer { last_commit, commits: 0, reopened: None }),
             first_position: known.unwrap_or(first_position),
             config,
@@ -199,6 +203,7 @@ impl FjallStore {
     fn reopen(&self, writer: &mut Writer) -> Result<(), StoreError> {
         let mut slot = self.engine.write().unwrap_or_else(PoisonError::into_inner);
         *slot = None;
+        self.rows.clear();
         writer.reopened = Some(Instant::now());
         let engine_folder = self.folder.engine();
         wait_until_closed(&engine_folder)?;
@@ -219,10 +224,11 @@ impl FjallStore {
                 .map_err(CommitFailure::Undecided)?;
         }
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
-        match engine.as_ref() {
-            Some(engine) => engine.commit(batch, number),
-            None => Err(CommitFailure::Poisoned),
-        }
+        let Some(engine) = engine.as_ref() else { return Err(CommitFailure::Poisoned) };
+        self.rows.begin(batch);
+        engine.commit(batch, number)?;
+        self.rows.end(batch);
+        Ok(())
     }
 
     fn has_free(&self, bytes: u64) -> bool {
@@ -240,7 +246,22 @@ impl FjallStore {
 
 impl Store for FjallStore {
     fn read(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with_engine(|engine| engine.read(space, key))
+        self.with_engine(|engine| {
+            if space != Space::Rows {
+                return engine.read(space, key);
+            }
+            // Under the engine's lock, so that nothing of a closed engine is found or left.
+            match self.rows.find(key) {
+                Ok(value) => Ok(Some(value)),
+                Err(missed) => {
+                    let value = engine.read(space, key)?;
+                    if let Some(value) = &value {
+                        self.rows.leave(missed, key, value);
+                    }
+                    Ok(value)
+                }
+            }
+        })
     }
 
     fn range(
