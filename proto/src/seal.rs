@@ -373,15 +373,8 @@ impl RouteSeal {
         let nonce = self.incoming.nonce().ok_or(SealError::Exhausted)?;
         let mut payload = Payload(Box::new([0; crate::limits::SEALED_LEN]));
         let aad = aad(Kind::Data, self.incoming.direction);
-        aead::open(
-            &self.incoming.key,
-            nonce,
-            &aad,
-            cell.sealed(),
-            cell.tag(),
-            &mut payload.0[..],
-        )
-        .map_err(|_| SealError::NotOpened)?;
+        aead::open(&self.incoming.key, nonce, &aad, cell.sealed(), cell.tag(), &mut payload.0[..])
+            .map_err(|_| SealError::NotOpened)?;
         self.incoming.sealed += 1;
         Ok(payload)
     }
