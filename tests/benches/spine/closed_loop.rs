@@ -17,6 +17,10 @@ pub(crate) struct Measured {
     pub(crate) p99_ms: f64,
     /// Writes that shared a sync, on average; 0 where there is no sync.
     pub(crate) batch: f64,
+    /// Processor time of the relay's threads, in microseconds each; 0 where it was not taken.
+    pub(crate) theirs_us: f64,
+    /// The same of the load's threads.
+    pub(crate) ours_us: f64,
 }
 
 impl Measured {
@@ -28,6 +32,49 @@ impl Measured {
             p50_ms: latencies.quantile_ms(0.5),
             p99_ms: latencies.quantile_ms(0.99),
             batch: if syncs == 0 { 0.0 } else { count / syncs as f64 },
+            theirs_us: 0.0,
+            ours_us: 0.0,
+        }
+    }
+
+    /// Adds what the threads of both sides took for `count` of them.
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn with_threads(self, threads: Threads, count: u64) -> Self {
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / count.max(1) as f64;
+        Self { theirs_us: each(threads.relay), ours_us: each(threads.load), ..self }
+    }
+}
+
+/// Processor time of this process's threads, by which side's they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Threads {
+    pub(crate) relay: Duration,
+    pub(crate) load: Duration,
+}
+
+impl Threads {
+    /// What all threads that live took so far. Nothing where the system does not tell.
+    pub(crate) fn now() -> Self {
+        let mut threads = Self::default();
+        for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+            let read = |file: &str| std::fs::read_to_string(thread.path().join(file));
+            let (Ok(name), Ok(times)) = (read("comm"), read("schedstat")) else { continue };
+            let time = times.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or_default();
+            match name.trim() {
+                "load" => threads.load += Duration::from_nanos(time),
+                "relay" | "committer" | "reader" | "fjall:worker" => {
+                    threads.relay += Duration::from_nanos(time);
+                }
+                _ => {}
+            }
+        }
+        threads
+    }
+
+    pub(crate) fn since(self, begin: Self) -> Self {
+        Self {
+            relay: self.relay.saturating_sub(begin.relay),
+            load: self.load.saturating_sub(begin.load),
         }
     }
 }

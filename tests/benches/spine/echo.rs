@@ -18,12 +18,12 @@ use rand_core::SeedableRng;
 use tokio::task::JoinSet;
 
 use crate::Plan;
-use crate::closed_loop::Measured;
+use crate::closed_loop::{Measured, Threads};
 use crate::relay::{SOCKETS, runtime};
 
 pub(crate) fn measure(plan: Plan) -> Result<Measured> {
     // Both ends have threads of their own, as two programs have.
-    let (ours, theirs) = (runtime()?, runtime()?);
+    let (ours, theirs) = (runtime("load")?, runtime("relay")?);
     let identity = SigningKey::from_bytes(&[7; 32]);
     let socket = carrier::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let place = socket.local_addr()?;
@@ -60,7 +60,7 @@ async fn load(plan: Plan, address: &RelayAddress) -> Result<Measured> {
     for _ in 0..plan.clients {
         links.push(dialler.dial().await?);
     }
-    let begin = Instant::now();
+    let (begin, before) = (Instant::now(), Threads::now());
     let mut running = JoinSet::new();
     for link in links {
         running.spawn(send_and_receive(link, plan.in_flight, begin + plan.time));
@@ -69,9 +69,10 @@ async fn load(plan: Plan, address: &RelayAddress) -> Result<Measured> {
     while let Some(of_one) = running.join_next().await {
         latencies.append(of_one.context("a client ended badly")??);
     }
-    let time = begin.elapsed();
+    let (time, threads) = (begin.elapsed(), Threads::now().since(before));
     ensure!(latencies.count() > 0, "nothing came back");
-    Ok(Measured::new(latencies, time, 0))
+    let count = latencies.count() as u64;
+    Ok(Measured::new(latencies, time, 0).with_threads(threads, count))
 }
 
 async fn send_and_receive(mut link: Link, in_flight: usize, until: Instant) -> Result<Latencies> {

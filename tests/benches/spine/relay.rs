@@ -10,7 +10,7 @@ use hearken_tests::load::{self, Puts};
 use tokio::runtime::Runtime;
 
 use crate::Plan;
-use crate::closed_loop::Measured;
+use crate::closed_loop::{Measured, Threads};
 
 /// Sockets of the clients, for echo and relay alike.
 pub(crate) const SOCKETS: usize = 4;
@@ -24,7 +24,7 @@ pub(crate) fn measure(folder: &Path, plan: Plan, reads: bool) -> Result<Measured
     if !reads {
         config.mailbox_blobs_max = u32::MAX;
     }
-    let (ours, theirs) = (runtime()?, runtime()?);
+    let (ours, theirs) = (runtime("load")?, runtime("relay")?);
     let relay = theirs.block_on(server::start(&folder, config))?;
     let load = Puts {
         path: load::Path { relay: relay.address().clone(), entry: None },
@@ -34,7 +34,9 @@ pub(crate) fn measure(folder: &Path, plan: Plan, reads: bool) -> Result<Measured
         reads,
         sockets: SOCKETS,
     };
+    let begin = Threads::now();
     let report = ours.block_on(load::puts(&load))?;
+    let threads = Threads::now().since(begin);
     theirs.block_on(relay.stop())?;
     ours.shutdown_background();
     theirs.shutdown_background();
@@ -43,10 +45,10 @@ pub(crate) fn measure(folder: &Path, plan: Plan, reads: bool) -> Result<Measured
     }
     ensure!(report.refused == 0, "the relay refused what it has room for");
     ensure!(report.acked > 0, "nothing was acknowledged");
-    Ok(Measured::new(report.latencies, report.time, 0))
+    Ok(Measured::new(report.latencies, report.time, 0).with_threads(threads, report.acked))
 }
 
-/// Threads of one side.
-pub(crate) fn runtime() -> Result<Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+/// Threads of one side, by its name.
+pub(crate) fn runtime(side: &str) -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().thread_name(side).enable_all().build()?)
 }

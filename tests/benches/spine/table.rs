@@ -8,6 +8,29 @@ use crate::Plan;
 use crate::closed_loop::Measured;
 use crate::message::{Both, Messages};
 
+/// One measured value and its goal.
+#[derive(Debug)]
+pub(crate) struct Figure {
+    name: String,
+    unit: &'static str,
+    value: f64,
+    goal: Option<(&'static str, f64)>,
+}
+
+impl Figure {
+    pub(crate) fn at_most(name: &str, unit: &'static str, value: f64, goal: f64) -> Self {
+        Self { name: name.to_owned(), unit, value, goal: Some(("<=", goal)) }
+    }
+
+    pub(crate) fn at_least(name: &str, unit: &'static str, value: f64, goal: f64) -> Self {
+        Self { name: name.to_owned(), unit, value, goal: Some((">=", goal)) }
+    }
+
+    pub(crate) fn only(name: &str, unit: &'static str, value: f64) -> Self {
+        Self { name: name.to_owned(), unit, value, goal: None }
+    }
+}
+
 /// Everything that was measured side by side.
 #[derive(Debug)]
 pub(crate) struct Round {
@@ -20,7 +43,7 @@ pub(crate) struct Round {
 
 pub(crate) fn heading(plan: Plan) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let Plan { clients, in_flight, time, rounds } = plan;
+    let Plan { clients, in_flight, time, rounds, .. } = plan;
     print(&format!(
         "{cores} cores; {clients} clients x {in_flight} in flight; {:.1} s a part, {rounds} rounds, medians",
         time.as_secs_f64()
@@ -28,7 +51,10 @@ pub(crate) fn heading(plan: Plan) -> Result<()> {
 }
 
 pub(crate) fn spine(rounds: &[Round]) -> Result<()> {
-    print(&format!("{:<38}{:>10}{:>10}{:>10}{:>8}", "", "a second", "p50 ms", "p99 ms", "batch"))?;
+    print(&format!(
+        "{:<38}{:>10}{:>10}{:>10}{:>8}{:>10}{:>10}",
+        "", "a second", "p50 ms", "p99 ms", "batch", "relay us", "load us"
+    ))?;
     line("raw log + fdatasync", rounds, |round| &round.raw_log)?;
     line("QUIC echo of cells", rounds, |round| &round.echo)?;
     line("store alone (fjall, committer)", rounds, |round| &round.engine)?;
@@ -45,6 +71,9 @@ pub(crate) fn spine(rounds: &[Round]) -> Result<()> {
     ratio("Puts, none read / echo", ">= 0.4", rounds, |round| {
         round.only_puts.per_second / round.echo.per_second
     })?;
+    ratio("CPU of the relay: a Put read / an echo", "", rounds, |round| {
+        round.puts.theirs_us / round.echo.theirs_us
+    })?;
     let own = |round: &Round| round.echo.p99_ms + round.engine.p99_ms;
     ratio("p99: Puts, each read / (echo + store)", "<= 3", rounds, |round| {
         round.puts.p99_ms / own(round)
@@ -52,6 +81,17 @@ pub(crate) fn spine(rounds: &[Round]) -> Result<()> {
     ratio("p99: Puts, none read / (echo + store)", "<= 3", rounds, |round| {
         round.only_puts.p99_ms / own(round)
     })
+}
+
+pub(crate) fn figures(figures: &[Figure]) -> Result<()> {
+    for Figure { name, unit, value, goal } in figures {
+        let goal = match goal {
+            Some((sign, goal)) => format!("goal {sign} {goal:.0}"),
+            None => String::new(),
+        };
+        print(&format!("{name:<58}{value:>10.2} {unit:<4}{goal:>16}"))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn messages(both: &Both) -> Result<()> {
@@ -68,7 +108,7 @@ pub(crate) fn messages(both: &Both) -> Result<()> {
 fn line(name: &str, rounds: &[Round], of: impl Fn(&Round) -> &Measured) -> Result<()> {
     let value = |field: fn(&Measured) -> f64| median(rounds, |round| field(of(round)));
     print(&format!(
-        "{name:<38}{:>10.0}{:>10.2}{:>10.2}{:>8}",
+        "{name:<38}{:>10.0}{:>10.2}{:>10.2}{:>8}{:>10}{:>10}",
         value(|measured| measured.per_second),
         value(|measured| measured.p50_ms),
         value(|measured| measured.p99_ms),
@@ -76,11 +116,21 @@ fn line(name: &str, rounds: &[Round], of: impl Fn(&Round) -> &Measured) -> Resul
             0.0 => String::new(),
             batch => format!("{batch:.0}"),
         },
+        processor(value(|measured| measured.theirs_us)),
+        processor(value(|measured| measured.ours_us)),
     ))
 }
 
+fn processor(us: f64) -> String {
+    if us > 0.0 { format!("{us:.1}") } else { String::new() }
+}
+
 fn ratio(name: &str, goal: &str, rounds: &[Round], of: impl Fn(&Round) -> f64) -> Result<()> {
-    print(&format!("{name:<38}{:>10.2}{:>20}", median(rounds, of), format!("goal {goal}")))
+    print(&format!(
+        "{name:<38}{:>10.2}{:>20}",
+        median(rounds, of),
+        if goal.is_empty() { String::new() } else { format!("goal {goal}") }
+    ))
 }
 
 fn time(name: &str, times: &hearken_tests::load::Latencies, goal: u32) -> Result<()> {
@@ -99,7 +149,7 @@ fn median(rounds: &[Round], of: impl Fn(&Round) -> f64) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn print(line: &str) -> Result<()> {
+pub(crate) fn print(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)

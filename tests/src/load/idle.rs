@@ -49,38 +49,110 @@ pub struct IdleReport {
 /// # Errors
 /// [`LoadError`] when not all mailboxes could be made and watched.
 pub async fn idle(load: &Idle) -> Result<IdleReport, LoadError> {
-    let dialler = Arc::new(Dialler::new(load.path.first_hop(), load.sockets).await?);
-    let kept =
-        each(load, MAKING_MAX, (0..load.links).map(|link| load.share(link)), |count, load| {
-            let dialler = dialler.clone();
-            async move { make(&dialler, &load.path, count).await }
-        })
-        .await?;
-    dialler.close().await;
+    let mailboxes = make_mailboxes(load).await?;
+    let watching = watch_mailboxes(load, &mailboxes).await?;
+    let mut report = IdleReport {
+        links: watching.links(),
+        watched: watching.watched(),
+        until_watched: watching.until_watched,
+        dropped: 0,
+    };
+    report.dropped = watching.stay(load.time).await?;
+    Ok(report)
+}
 
+/// Keys of mailboxes that a relay has, by the link that is to watch them.
+pub struct Mailboxes(Vec<Arc<Vec<MailboxKeys>>>);
+
+impl Mailboxes {
+    /// None, for `links` links that are to watch nothing.
+    #[must_use]
+    pub fn none(links: usize) -> Self {
+        Self((0..links).map(|_| Arc::new(Vec::new())).collect())
+    }
+}
+
+/// Makes a load's mailboxes over links of their own, which are closed again.
+///
+/// # Errors
+/// [`LoadError`] when not all could be made.
+pub async fn make_mailboxes(load: &Idle) -> Result<Mailboxes, LoadError> {
+    let dialler = Arc::new(Dialler::new(load.path.first_hop(), load.sockets).await?);
+    let shares = (0..load.links).map(|link| load.share(link));
+    let made = each(load, MAKING_MAX, shares, |count, load| {
+        let dialler = dialler.clone();
+        async move { make(&dialler, &load.path, count).await }
+    })
+    .await?;
+    dialler.close().await;
+    Ok(Mailboxes(made.into_iter().map(Arc::new).collect()))
+}
+
+/// Links that watch. Dropping it closes them.
+pub struct Watching {
+    dialler: Arc<Dialler>,
+    links: Vec<(Link, Vec<Session>)>,
+    /// From the first dial to the last answer to a `Watch`.
+    pub until_watched: Duration,
+}
+
+/// Watches mailboxes that are there, over new links.
+///
+/// # Errors
+/// [`LoadError`] when not all could be watched.
+pub async fn watch_mailboxes(load: &Idle, mailboxes: &Mailboxes) -> Result<Watching, LoadError> {
     let dialler = Arc::new(Dialler::new(load.path.first_hop(), load.sockets).await?);
     let begin = Instant::now();
-    let watching = each(load, WATCHING_MAX, kept.into_iter(), |keys, load| {
+    let links = each(load, WATCHING_MAX, mailboxes.0.iter().cloned(), |keys, load| {
         let dialler = dialler.clone();
         async move { watch(&dialler, &load.path, &keys).await }
     })
     .await?;
-    let mut report = IdleReport {
-        links: watching.len(),
-        watched: watching.iter().map(|(_, sessions)| sessions.len()).sum(),
-        until_watched: begin.elapsed(),
-        dropped: 0,
-    };
-    let until = tokio::time::Instant::now() + load.time;
-    let mut staying = JoinSet::new();
-    for (link, sessions) in watching {
-        staying.spawn(stay(link, sessions.len(), until));
+    Ok(Watching { dialler, links, until_watched: begin.elapsed() })
+}
+
+impl Watching {
+    /// Links that are there.
+    #[must_use]
+    pub fn links(&self) -> usize {
+        self.links.len()
     }
-    while let Some(dropped) = staying.join_next().await {
-        report.dropped += dropped.map_err(|_| LoadError::Machine)?;
+
+    /// Mailboxes that are watched.
+    #[must_use]
+    pub fn watched(&self) -> usize {
+        self.links.iter().map(|(_, sessions)| sessions.len()).sum()
     }
-    dialler.close().await;
-    Ok(report)
+
+    /// Stays for `time`, then leaves; answers how many links and watches were lost before.
+    ///
+    /// # Errors
+    /// [`LoadError::Machine`] when this program failed.
+    pub async fn stay(self, time: Duration) -> Result<usize, LoadError> {
+        let until = tokio::time::Instant::now() + time;
+        let mut staying = JoinSet::new();
+        for (link, sessions) in self.links {
+            staying.spawn(stay(link, sessions.len(), until));
+        }
+        let mut lost = 0;
+        while let Some(dropped) = staying.join_next().await {
+            lost += dropped.map_err(|_| LoadError::Machine)?;
+        }
+        self.dialler.close().await;
+        Ok(lost)
+    }
+}
+
+impl std::fmt::Debug for Mailboxes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailboxes").field("links", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Watching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watching").field("links", &self.links.len()).finish_non_exhaustive()
+    }
 }
 
 impl Idle {

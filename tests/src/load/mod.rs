@@ -8,15 +8,19 @@
 //! Deliberately not here: end-to-end encryption, a vault, patience. A link that is lost is not dialled again.
 
 mod error;
+mod handshakes;
 mod idle;
 mod latency;
 mod link;
+mod one_mailbox;
 mod puts;
 pub(crate) mod session;
 
 pub use error::LoadError;
-pub use idle::{Idle, IdleReport, idle};
+pub use handshakes::handshakes;
+pub use idle::{Idle, IdleReport, Mailboxes, Watching, idle, make_mailboxes, watch_mailboxes};
 pub use latency::Latencies;
 pub use link::{Dialler, Link};
+pub use one_mailbox::OneMailbox;
 pub use puts::{IN_FLIGHT_MAX, Puts, PutsReport, puts};
 pub use session::Path;
