@@ -211,6 +211,12 @@ impl Relay {
         Ok(())
     }
 
+    /// The id of its process, while it runs.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -253,10 +259,8 @@ impl Person {
 
     /// Adds to the environment of every command.
     pub fn set_environment(&mut self, environment: &[(&str, OsString)]) {
-        self.environment = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect();
+        self.environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     }
 
     /// The home folder.

@@ -1,0 +1,175 @@
+//! What a relay that starts on a folder has, and whether that is all that it may not have lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use hearken_proto::ids::Fingerprint;
+use hearken_relay::choices::Choices;
+use hearken_relay::core::EpochKey;
+use hearken_relay::folder::{Folder, fingerprint};
+use hearken_relay::store::{DayKeys, FjallConfig, FjallStore, KeyFolder, Row, Space, Store};
+
+use super::loader;
+use super::record::{Record, What};
+
+/// The most rows read at once.
+const ROWS_AT_ONCE: usize = 4_096;
+/// The rows of blobs (`relay/src/core/rows.rs`): `b`, the mailbox's id of 32 bytes, the position of 8; the hour of 4, and
+/// what is sealed.
+const BLOB_KEY_LEN: usize = 1 + 32 + 8;
+
+/// What is found in a relay's folder when it opens.
+#[derive(Debug)]
+pub struct Found {
+    /// Who it is.
+    pub fingerprint: Fingerprint,
+    /// Its day's keys, by the hexadecimal name of the epoch.
+    pub epochs: BTreeSet<String>,
+    /// Blobs by mailbox and position, unsealed.
+    pub mailboxes: BTreeMap<[u8; 32], BTreeMap<u64, Vec<u8>>>,
+    /// How long the opening took.
+    pub took: Duration,
+}
+
+/// Opens a relay's folder as a start does, with all checks, and reads every blob.
+///
+/// # Errors
+/// When it does not open, or a blob cannot be unsealed.
+pub fn open(folder: &Path) -> Result<Found> {
+    let begun = Instant::now();
+    let relay = Folder::new(folder);
+    Choices::default().prepare(&relay).context("preparing the folder")?;
+    let config = FjallConfig { reserve_bytes: 0, ..FjallConfig::default() };
+    let store = FjallStore::open(folder, config).context("opening the store")?;
+    let identity = relay.identity().context("reading the identity")?;
+    let day_keys = DayKeys::open(&relay.day_keys()).context("opening the keys of days")?;
+    let keys = KeyFolder::open(&relay.epoch_keys()).context("opening the keys of epochs")?;
+    let mut epochs = BTreeSet::new();
+    for name in keys.names()? {
+        let whole = keys.read(&name)?.is_some_and(|bytes| EpochKey::from_bytes(&bytes).is_ok());
+        if whole {
+            epochs.insert(name.trim_start_matches("epoch-").to_owned());
+        }
+    }
+    let took = begun.elapsed();
+    let mut mailboxes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for day in store.days() {
+        let rows = store.range(Space::Day(day), b"b", b"c", ROWS_AT_ONCE)?;
+        ensure!(rows.len() < ROWS_AT_ONCE, "more blobs than are read");
+        for Row { key, value } in rows {
+            let key: &[u8; BLOB_KEY_LEN] = key.as_slice().try_into().context("a blob's key")?;
+            let sealed = value.get(4..).context("a blob's row")?;
+            let blob = day_keys.open_sealed(day, &key[1..], sealed).context("unsealing a blob")?;
+            let (mailbox, position) = key[1..].split_first_chunk::<32>().context("a mailbox")?;
+            let position = u64::from_be_bytes(position.try_into()?);
+            let twice = mailboxes.entry(*mailbox).or_default().insert(position, blob);
+            ensure!(twice.is_none(), "two blobs at one position");
+        }
+    }
+    Ok(Found { fingerprint: fingerprint(&identity), epochs, mailboxes, took })
+}
+
+/// What the world had been told, and by when: taken from a record, to be held against what a relay still has.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The relay's fingerprint, from when it was ready.
+    ready: Option<(usize, String)>,
+    /// The key epochs that it had handed out, each from when a datagram with it had left.
+    epochs: Vec<(usize, String)>,
+    /// Acknowledged blobs by client and index, each from when the datagram with the acknowledgement had left.
+    acknowledged: Vec<(usize, (u64, u64))>,
+    /// Blobs that had left their client by then.
+    put: Vec<(usize, (u64, u64))>,
+}
+
+impl Told {
+    /// What a relay `relay` and the client `loader` of [`super::loader`] told.
+    ///
+    /// # Errors
+    /// When the client said what it never says.
+    pub fn of(record: &Record, relay: char, loader: char) -> Result<Self> {
+        let ready = record.lines(relay).into_iter().find_map(|(at, line)| {
+            let line: serde_json::Value = serde_json::from_str(&line).ok()?;
+            let address = line["address"].as_str()?;
+            Some((at, address.trim_start_matches("hearken://").split('@').next()?.to_owned()))
+        });
+        let mut told = Self { ready, ..Self::default() };
+        // What a client heard left the relay with the last datagram before it, or an earlier one.
+        let mut left = Vec::with_capacity(record.entries.len());
+        let mut last = 0;
+        for (at, entry) in record.entries.iter().enumerate() {
+            if entry.who == relay && entry.what == What::Sent {
+                last = at;
+            }
+            left.push(last);
+        }
+        for (at, line) in record.lines(loader) {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["epoch", name] => told.epochs.push((left[at], name.to_owned())),
+                ["putting", client, index] => {
+                    told.put.push((at, (client.parse()?, index.parse()?)))
+                }
+                ["acked", client, index] => {
+                    told.acknowledged.push((left[at], (client.parse()?, index.parse()?)));
+                }
+                // The frame of a test program around it.
+                _ => {}
+            }
+        }
+        Ok(told)
+    }
+
+    /// How many blobs were acknowledged, and how many key epochs handed out.
+    #[must_use]
+    pub fn amounts(&self) -> (usize, usize) {
+        let epochs: BTreeSet<&String> = self.epochs.iter().map(|(_, epoch)| epoch).collect();
+        (self.acknowledged.len(), epochs.len())
+    }
+
+    /// Whether `found` has everything that it may not have lost when the first `len` entries of the record had happened,
+    /// and nothing twice or out of order.
+    ///
+    /// # Errors
+    /// What it has lost, or has too much.
+    pub fn check(&self, found: &Found, len: usize) -> Result<()> {
+        if let Some((at, fingerprint)) = &self.ready
+            && *at < len
+        {
+            ensure!(found.fingerprint.to_string() == *fingerprint, "another identity");
+        }
+        for (at, epoch) in &self.epochs {
+            ensure!(
+                *at >= len || found.epochs.contains(epoch),
+                "a key that was handed out is lost"
+            );
+        }
+        let mut has: BTreeMap<u64, u64> = BTreeMap::new();
+        for blobs in found.mailboxes.values() {
+            let numbers = blobs.values().map(|blob| loader::number_of(blob));
+            for (expected, number) in (0..).zip(numbers) {
+                // Mailboxes of people hold other blobs.
+                let Some((client, index)) = number else { continue };
+                if index != expected {
+                    bail!("client {client}: blob {index} stands where {expected} belongs");
+                }
+                has.insert(client, index + 1);
+            }
+        }
+        for (at, (client, index)) in &self.acknowledged {
+            let has = has.get(client).copied().unwrap_or(0);
+            ensure!(
+                *at >= len || *index < has,
+                "client {client}: acknowledged blob {index} is lost"
+            );
+        }
+        for (client, has) in has {
+            let left =
+                self.put.iter().any(|(at, number)| *at < len && *number == (client, has - 1));
+            ensure!(left, "client {client}: a blob that nobody had put");
+        }
+        Ok(())
+    }
+}
