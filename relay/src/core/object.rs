@@ -3,6 +3,8 @@
 //! Guarantees: nothing of an object is readable before it is complete; a repeated chunk changes nothing; an unfinished
 //! object goes an hour after its last chunk. Hours are counted up: an object lives at least as long as was said.
 
+use std::sync::LazyLock;
+
 use hearken_proto::ids::ObjectId;
 use hearken_proto::limits::OBJECT_UNFINISHED_HOURS;
 use hearken_proto::object::{Root, chunk_hash};
@@ -17,6 +19,8 @@ use crate::store::{DayKeys, Space, StoreError, Transaction};
 
 /// Hours in which an object must be complete: its chunks lie in the space of the last day that it can reach.
 const UPLOAD_HOURS_MAX: u32 = 24;
+/// About what the sealed key of an object is long: a nonce (24), the key (32) and a tag (16).
+const SEALED_KEY_LEN: usize = 72;
 /// Hashes read at once when a root is checked.
 const HASHES_STEP: usize = 1_024;
 
@@ -27,8 +31,28 @@ pub(super) fn load(
     hour: UnixHour,
 ) -> Result<Option<ObjectRow>, StoreError> {
     let bytes = tx.read(Space::Rows, &key(Kind::Object, object.as_bytes()))?;
-    let row = bytes.map(|bytes| ObjectRow::decode(&bytes)).transpose()?;
-    Ok(row.filter(|row| hour < row.goes))
+    let row = row_of(bytes.as_deref())?;
+    Ok(Some(row).filter(|row| hour < row.goes))
+}
+
+/// The row of an object as it was read; where there is none, one that went long ago: a row is decoded either way, so
+/// that what has gone and what never was take the same time.
+pub(super) fn row_of(bytes: Option<&[u8]>) -> Result<ObjectRow, StoreError> {
+    static ABSENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let row = ObjectRow {
+            chunks: 0,
+            root: [0; 32],
+            ttl_hours: 0,
+            space: UnixDay(0),
+            received: 0,
+            complete: false,
+            goes: UnixHour(0),
+            key_day: UnixDay(0),
+            sealed_key: vec![0; SEALED_KEY_LEN],
+        };
+        row.encode()
+    });
+    ObjectRow::decode(bytes.unwrap_or(&ABSENT))
 }
 
 /// The first step of `ObjectPut`: says what will come.

@@ -5,8 +5,9 @@ use hearken_proto::time::UnixHour;
 use hearken_proto::wire::Reason;
 
 use super::command::Answer;
+use super::object::row_of;
 use super::object_key::ObjectKey;
-use super::rows::{Kind, ObjectRow, chunk_key, corrupt, key};
+use super::rows::{Kind, chunk_key, corrupt, key};
 use crate::store::{DayKeys, Space, Store, StoreError};
 
 /// At most `max` chunks from `first` on. Missing, unfinished and expired are one answer.
@@ -20,9 +21,7 @@ pub(super) fn get(
 ) -> Result<Answer, StoreError> {
     let missing = Ok(Answer::Refused(Reason::NotYours));
     let bytes = store.read(Space::Rows, &key(Kind::Object, object.as_bytes()))?;
-    let Some(row) = bytes.map(|bytes| ObjectRow::decode(&bytes)).transpose()? else {
-        return missing;
-    };
+    let row = row_of(bytes.as_deref())?;
     if !row.complete || hour >= row.goes {
         return missing;
     }
