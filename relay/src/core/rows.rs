@@ -321,6 +321,9 @@ impl Fields<'_> {
     fn optional_id(&mut self) -> Result<Option<[u8; ID_LEN]>, StoreError> {
         let there = self.flag()?;
         let id = self.array()?;
+        if !there && id != [0; ID_LEN] {
+            return Err(corrupt(self.what));
+        }
         Ok(there.then_some(id))
     }
 
@@ -390,6 +393,14 @@ mod tests {
         let mut other_version = mailbox;
         other_version[0] = 2;
         assert!(MailboxRow::decode(&other_version).is_err());
+    }
+
+    #[test]
+    fn bytes_in_the_place_of_an_id_that_is_not_there_are_corrupt() {
+        let mut row = mailbox().encode();
+        let sender_at = 1 + 33 + 1;
+        row[sender_at + 7] = 1;
+        assert!(MailboxRow::decode(&row).is_err());
     }
 
     #[test]
