@@ -228,8 +228,8 @@ impl InlineRelay {
     }
 
     /// See [`RelayCore::leftovers`].
-    #[cfg(test)]
-    pub(crate) fn leftovers(&self) -> [usize; 5] {
+    #[must_use]
+    pub fn leftovers(&self) -> [usize; 5] {
         self.core.leftovers()
     }
 

@@ -51,7 +51,6 @@ impl Entry {
     }
 
     /// Cells in all queues.
-    #[cfg(test)]
     pub(super) fn cells(&self) -> usize {
         self.cells
     }

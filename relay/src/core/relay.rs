@@ -246,8 +246,8 @@ impl RelayCore {
 
     /// What is left of everything that should be gone with the last link: sessions, routes, cells in queues, deadlines,
     /// watches.
-    #[cfg(test)]
-    pub(crate) fn leftovers(&self) -> [usize; 5] {
+    #[must_use]
+    pub fn leftovers(&self) -> [usize; 5] {
         [
             self.last_hop.sessions.len(),
             self.entry.routes(),

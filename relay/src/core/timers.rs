@@ -36,7 +36,6 @@ impl<T: Ord + Copy> Timers<T> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.due.len()
     }
