@@ -183,6 +183,30 @@ pub(crate) fn seal_waiting(
     id: ContactId,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(), VaultError> {
+/// Says again where to answer, before a message to somebody who has not answered yet: what said it first may have
+/// expired unread, or be lost with a relay's past, and nobody could ever answer. Not while that still waits here.
+fn introduce_again(
+    tx: &Connection,
+    id: ContactId,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), VaultError> {
+    let state =
+        records::contact_secret(tx, id, "ratchet")?.ok_or_else(VaultError::damaged_record)?;
+    let ratchet = Ratchet::from_bytes(&state).map_err(|_| VaultError::damaged_record())?;
+    if ratchet.is_answered() || messages::outbox_len(tx, id)? > 0 {
+        return Ok(());
+    }
+    let (Some(incoming), Some(outgoing)) = (records::incoming(tx, id)?, records::outgoing(tx, id)?)
+    else {
+        return Ok(());
+    };
+    let own_mailbox = records::relay_address(tx, &incoming.relay)?;
+    let (Some(own_mailbox), Some(claim_key)) = (own_mailbox, &incoming.claim_key) else {
+        return Ok(());
+    };
+    introduce(tx, id, &own_mailbox, claim_key, &outgoing.send_key, rng)
+}
+
     if records::stage(tx, id)? != Some(Stage::Joined) {
         return Ok(());
     }
@@ -193,6 +217,7 @@ pub(crate) fn seal_waiting(
         };
         let packets = content.into_packets(*message.id.as_bytes());
         let last = packets.len() - 1;
+        introduce_again(tx, id, rng)?;
         let marked = packets
             .into_iter()
             .enumerate()

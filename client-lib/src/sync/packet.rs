@@ -19,7 +19,7 @@ pub(crate) struct Packet {
     pub(crate) fragment: Option<Fragment>,
 }
 
-/// Sent once by each side, in its first packet.
+/// Sent by each side in its first packet, and by the joiner before every message until it is answered.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Introduction {
     /// Public key with which the sender of this puts blobs into the receiver's mailbox, 32 bytes.

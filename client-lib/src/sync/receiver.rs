@@ -46,8 +46,13 @@ pub(crate) enum ReceiverStep {
     Nothing,
     /// The relay lost the mailbox and it was made again: positions begin anew.
     Remade,
-    /// So many claims by others were refused so far.
-    ClaimsRefused(u32),
+    /// The watch has begun.
+    Watching {
+        /// So many claims by others were refused so far.
+        claims_refused: u32,
+        /// Nobody has claimed the mailbox, and nothing waits in it.
+        is_untouched: bool,
+    },
 }
 
 /// The reading side of one mailbox.
@@ -64,6 +69,8 @@ pub(crate) struct Receiver {
     /// The session that takes over from one that has grown old.
     successor: Option<SessionId>,
     successor_asked: bool,
+    /// Whether the relay was told in this session who writes here.
+    has_told_sender: bool,
     retry_at: Option<UnixMillis>,
     backoff: Backoff,
     failure: Option<Trouble>,
@@ -83,6 +90,7 @@ impl Receiver {
             session: None,
             successor: None,
             successor_asked: false,
+            has_told_sender: false,
             retry_at: None,
             backoff: Backoff::default(),
             failure: None,
@@ -136,6 +144,7 @@ impl Receiver {
     pub(crate) fn opening(&mut self, session: SessionId) {
         self.session = Some(session);
         self.phase = Phase::Opening;
+        self.has_told_sender = false;
         self.retry_at = None;
     }
 
@@ -188,8 +197,38 @@ impl Receiver {
             }
             self.successor = None;
         }
+        if !watching.claimed && self.sender_public_key.is_some() && !self.has_told_sender {
+            // A relay restored from before the claim. Its writer has no claim key any more, so the reader says who
+            // that is, once a session.
+            self.has_told_sender = true;
+            if self.begin_work(session, router, rng) {
+                return ReceiverStep::Nothing;
+            }
+        }
         self.phase = Phase::Watching { newest: watching.newest };
-        ReceiverStep::ClaimsRefused(watching.claims_refused)
+        ReceiverStep::Watching {
+            claims_refused: watching.claims_refused,
+            is_untouched: !watching.claimed && watching.newest <= self.cursor,
+        }
+    }
+
+    /// Begins to search the proof of work that a mailbox needs. `false` where the relay asks for too much.
+    fn begin_work(
+        &mut self,
+        session: SessionId,
+        router: &Router,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> bool {
+        let Some(info) = router.info(session) else { return false };
+        let id = RecvId::of(&self.receive_key.public_key());
+        let challenge = Challenge {
+            purpose: Purpose::Mailbox,
+            context: info.context(),
+            object_id: id.as_bytes(),
+            size: 0,
+        };
+        let search = Search::new(&challenge, info.info().proof_of_work_bits, rng.next_u64());
+        search.map(|search| self.phase = Phase::Working(search)).is_some()
     }
 
     /// The relay carried a command out: a `Create`, or an `Ack` that needs nothing more.
@@ -219,21 +258,10 @@ impl Receiver {
         }
         match (&self.phase, reason) {
             (Phase::Asking, Reason::NotYours) => {
-                if let Some(info) = router.info(session) {
-                    let id = RecvId::of(&self.receive_key.public_key());
-                    let challenge = Challenge {
-                        purpose: Purpose::Mailbox,
-                        context: info.context(),
-                        object_id: id.as_bytes(),
-                        size: 0,
-                    };
-                    let bits = info.info().proof_of_work_bits;
-                    if let Some(search) = Search::new(&challenge, bits, rng.next_u64()) {
-                        self.phase = Phase::Working(search);
-                        return ReceiverStep::Nothing;
-                    }
-                    self.failure = Some(Trouble::RelayMisbehaved);
+                if self.begin_work(session, router, rng) {
+                    return ReceiverStep::Nothing;
                 }
+                self.failure = Some(Trouble::RelayMisbehaved);
             }
             (Phase::Creating, Reason::NotAdmitted) => self.failure = Some(Trouble::NotAdmitted),
             (Phase::Creating, Reason::NoRoom) => self.failure = Some(Trouble::RelayFull),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hearken_proto::address::RelayAddress;
 use hearken_proto::auth::ObjectSecretKey;
 use hearken_proto::ids::Fingerprint;
-use hearken_proto::time::{UnixDay, UnixMillis};
+use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use zeroize::Zeroizing;
@@ -387,16 +387,22 @@ pub(crate) fn delete_expired_joins(db: &Connection, now: UnixMillis) -> Result<(
     Ok(())
 }
 
-/// Invitations that nobody used in time: their secrets go.
+/// Invitations that expired by `hour` and whose first message has not come.
 pub(crate) fn expired_invitations(
     db: &Connection,
-    now: UnixMillis,
+    hour: UnixHour,
 ) -> Result<Vec<ContactId>, VaultError> {
     let mut statement = db.prepare_cached(
         "SELECT id FROM contact WHERE state < 2 AND inviter IS NOT NULL AND expires_hour <= ?1",
     )?;
-    let rows = statement.query_map([now.hour().0], |row| row.get::<_, Vec<u8>>(0))?;
+    let rows = statement.query_map([hour.0], |row| row.get::<_, Vec<u8>>(0))?;
     rows.map(|row| Ok(ContactId::from_bytes(array(&row?)?))).collect()
+}
+
+/// The secrets of an invitation that nobody can use any more go.
+pub(crate) fn forget_invitation(db: &Connection, id: ContactId) -> Result<(), VaultError> {
+    set_contact(db, id, "inviter", None::<Vec<u8>>)?;
+    set_contact(db, id, "link", None::<Vec<u8>>)
 }
 
 // --- mailboxes --------------------------------------------------------------------------------

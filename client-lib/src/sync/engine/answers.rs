@@ -164,7 +164,10 @@ impl Engine {
         match step {
             ReceiverStep::Nothing => Ok(()),
             ReceiverStep::Remade => self.vault.transaction(|tx| records::reset_cursor(tx, id)),
-            ReceiverStep::ClaimsRefused(count) => {
+            ReceiverStep::Watching { claims_refused: count, is_untouched } => {
+                if is_untouched {
+                    self.expire_untouched(id, now)?;
+                }
                 let known = records::incoming(self.vault.database(), id)?
                     .map_or(count, |incoming| incoming.claims_refused);
                 if count <= known {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use hearken_proto::ids::Fingerprint;
-use hearken_proto::time::{UnixDay, UnixMillis};
+use hearken_proto::limits::MAILBOX_IDLE_DAYS;
+use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 use rand_core::CryptoRng;
 
 use super::{Engine, Mode, SyncOutcome};
@@ -83,13 +84,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Secrets of invitations that nobody used in time go, and what is too old to matter.
+    /// What is too old to matter goes. So do the secrets of invitations that expired so long ago that their mailbox has
+    /// gone too: somebody may have joined in time while this side was away. Usually the relay says before whether
+    /// anybody did.
     pub(super) fn expire(&mut self, now: UnixMillis) -> Result<(), VaultError> {
-        let expired = records::expired_invitations(self.vault.database(), now)?;
+        let gone = UnixHour(now.hour().0.saturating_sub(MAILBOX_IDLE_DAYS * 24));
+        let expired = records::expired_invitations(self.vault.database(), gone)?;
         self.vault.transaction(|tx| {
             for id in &expired {
-                records::set_contact(tx, *id, "inviter", None::<Vec<u8>>)?;
-                records::set_contact(tx, *id, "link", None::<Vec<u8>>)?;
+                records::forget_invitation(tx, *id)?;
             }
             records::delete_expired_joins(tx, now)?;
             messages::sweep(tx, now.day())
@@ -97,6 +100,18 @@ impl Engine {
     }
 
     pub(super) fn errand_id(&mut self) -> ErrandId {
+    /// The relay says that nobody has come to a mailbox of ours: the secrets of its invitation go if that has expired.
+    pub(super) fn expire_untouched(
+        &mut self,
+        id: ContactId,
+        now: UnixMillis,
+    ) -> Result<(), VaultError> {
+        if records::expired_invitations(self.vault.database(), now.hour())?.contains(&id) {
+            self.vault.transaction(|tx| records::forget_invitation(tx, id))?;
+        }
+        Ok(())
+    }
+
         self.next_errand += 1;
         ErrandId(self.next_errand)
     }
@@ -169,7 +184,7 @@ impl Engine {
         self.vault.transaction(|tx| {
             if let Some(incoming) = records::incoming(tx, id)? {
                 // By then the relay has let the mailbox go by itself.
-                let until = UnixDay(now.day().0 + hearken_proto::limits::MAILBOX_IDLE_DAYS);
+                let until = UnixDay(now.day().0 + MAILBOX_IDLE_DAYS);
                 records::insert_farewell(tx, &incoming.relay, &incoming.receive_key, until)?;
             }
             records::delete_contact(tx, id)
