@@ -308,6 +308,32 @@ fn of_two_puts_whose_one_commit_failed_neither_passes_the_other() {
 }
 
 #[test]
+fn a_put_that_was_refused_in_a_batch_whose_commit_failed_passes_none_of_that_batch() {
+    let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 2, ..config() }]);
+    let mut mailbox = net.mailbox(0);
+    let blobs: Vec<_> = (0..3).map(|_| net.blob()).collect();
+    net.relays[0].store().fail_commits(1, StoreError::Full);
+    net.relays[0].hold_store(true);
+    // The third finds the mailbox full of two that are never committed.
+    for blob in &blobs {
+        net.send_put(&mut mailbox, blob);
+    }
+    net.settle();
+    net.relays[0].hold_store(false);
+    net.settle();
+    for _ in &blobs {
+        assert_refused(&net.reply(&mut mailbox.sender).0, Reason::NoRoom);
+    }
+    assert_refused(&net.put(&mut mailbox, &blobs[2]), Reason::Busy);
+    for blob in &blobs[..2] {
+        assert_done(&net.put(&mut mailbox, blob));
+    }
+    assert_refused(&net.put(&mut mailbox, &blobs[2]), Reason::Full);
+    let got: Vec<_> = net.get(&mut mailbox, 0, 16).into_iter().map(|(_, blob)| blob).collect();
+    assert_eq!(got, blobs[..2]);
+}
+
+#[test]
 fn a_new_session_is_not_held_to_what_an_earlier_one_was_refused() {
     let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 1, ..config() }]);
     let mut mailbox = net.mailbox(0);

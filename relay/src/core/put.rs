@@ -64,17 +64,16 @@ fn out_of_order(
     row: &MailboxRow,
     put: &Put,
 ) -> Result<Option<Reason>, StoreError> {
-    if let Some(blocked) = context.blocked.get(&put.session) {
-        return Ok((blocked.put_id != put.put_id).then_some(blocked.reason));
-    }
     // The last is stored only where all before it are.
     if put.before.last().is_none_or(|last| matches!(seen(tx, mailbox, row, last), Ok(true))) {
         return Ok(None);
     }
     for earlier in &put.before {
         if !seen(tx, mailbox, row, earlier)? {
-            // The first, not the last, must come again: of two that failed together neither passes the other.
-            let reason = Reason::Busy;
+            // What an earlier batch remembered may be of one whose commit failed: only the rows say what is next.
+            let blocked = context.blocked.get(&put.session);
+            let blocked = blocked.filter(|blocked| blocked.put_id == *earlier);
+            let reason = blocked.map_or(Reason::Busy, |blocked| blocked.reason);
             context.blocked.insert(put.session, Blocked { put_id: *earlier, reason });
             return Ok(Some(reason));
         }
