@@ -8,6 +8,8 @@
 //!
 //! Not here: who may do what ([`crate::auth`]), and which session a cell belongs to (the cores).
 
+mod held_key;
+
 use core::fmt;
 
 use hkdf::Hkdf;
@@ -20,6 +22,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+use self::held_key::{HeldKey, HeldXWing};
 use crate::aead;
 use crate::cell::{Cell, Kind};
 use crate::ids::Fingerprint;
@@ -107,7 +110,7 @@ impl fmt::Debug for SealPublicKey {
 }
 
 /// A relay's X-Wing private key of one key epoch. Erased on drop by the library that holds it.
-pub struct SealSecretKey(<XWing as hpke::Kem>::PrivateKey);
+pub struct SealSecretKey(HeldKey);
 
 impl SealSecretKey {
     /// Length of the seed that the key is kept as, in bytes.
@@ -124,17 +127,13 @@ impl SealSecretKey {
     /// The key of a stored seed.
     #[must_use]
     pub fn from_seed(seed: &[u8; Self::LEN]) -> Self {
-        match Deserializable::from_bytes(seed) {
-            Ok(key) => Self(key),
-            // X-Wing's private key is any 32 bytes; the length is in the type.
-            Err(_) => unreachable!("an X-Wing private key is any 32 bytes"),
-        }
+        Self(HeldKey::from_seed(seed))
     }
 
     /// The public key to publish.
     #[must_use]
     pub fn public_key(&self) -> SealPublicKey {
-        SealPublicKey(XWing::sk_to_pk(&self.0))
+        SealPublicKey(HeldXWing::sk_to_pk(&self.0))
     }
 }
 
@@ -242,7 +241,7 @@ impl AcceptedRoute {
             return Err(SealError::NotOpened);
         }
         let enc = Deserializable::from_bytes(open.enc()).map_err(|_| SealError::NotOpened)?;
-        let mut receiver = hpke::setup_receiver::<HpkeAead, HkdfSha256, XWing>(
+        let mut receiver = hpke::setup_receiver::<HpkeAead, HkdfSha256, HeldXWing>(
             &OpModeR::Base,
             &seal_key.0,
             &enc,
@@ -418,6 +417,11 @@ impl DirectionKey {
         }
         let mut nonce = [0; aead::NONCE_LEN];
         nonce[4..].copy_from_slice(&self.sealed.to_be_bytes());
+        // Both ends count so, and everything works but the seal.
+        #[cfg(hearken_planted)]
+        if crate::planted::is("nonce-twice") {
+            nonce = [0; aead::NONCE_LEN];
+        }
         Some(nonce)
     }
 

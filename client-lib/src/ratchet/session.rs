@@ -108,6 +108,11 @@ impl Ratchet {
 
         let mut r = [0; R_LEN];
         rng.fill_bytes(&mut r);
+        // Without `r`, a state that is restored from a snapshot seals under the same keys again.
+        #[cfg(hearken_planted)]
+        if hearken_proto::planted::is("message-key-twice") {
+            r = [0; R_LEN];
+        }
         let header = Header {
             ratchet_key: public,
             previous: self.ec.previous,
@@ -145,7 +150,16 @@ impl Ratchet {
         let r = layout.r_of(blob);
         let key = message_key(&ec.key, &kem.key, &r, &blob[layout.header()]);
         let mut plain = Zeroizing::new(vec![0; layout.body_len()]);
-        key.open(&blob[layout.body()], &mut plain).map_err(|_| DecryptError::NotOpened)?;
+        let accepted = key.open(&blob[layout.body()], &mut plain);
+        #[cfg(hearken_planted)]
+        if accepted.is_err() && hearken_proto::planted::is("state-before-aead") {
+            ec.draw(rng)?;
+            kem.draw(&self.kem, rng)?;
+            self.ec.commit(ec, day);
+            self.kem.commit(kem, day);
+            return Err(DecryptError::NotOpened);
+        }
+        accepted.map_err(|_| DecryptError::NotOpened)?;
         let body = content(&plain)?;
 
         ec.draw(rng)?;

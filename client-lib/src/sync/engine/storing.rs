@@ -26,6 +26,12 @@ impl Engine {
             let Some(receiver) = self.receivers.get_mut(&id) else { continue };
             let arrived = receiver.take_arrived();
             let Some(cursor) = arrived.last().map(|(position, _)| *position) else { continue };
+            // What an acknowledgement before the commit comes to.
+            #[cfg(hearken_planted)]
+            if hearken_proto::planted::is("ack-before-commit") {
+                receiver.acknowledge(cursor, &mut self.router);
+                self.router.flush(now, rng);
+            }
             let received = self.vault.transaction(|tx| {
                 let mut received = Received::default();
                 for (_, blob) in &arrived {
