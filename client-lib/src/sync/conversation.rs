@@ -183,12 +183,6 @@ pub(crate) fn introduce(
     seal(tx, id, rng, [(Packet { introduction: Some(introduction), fragment: None }, None)])
 }
 
-/// Turns every message of a contact that waits for keys into ciphertext, where there are keys.
-pub(crate) fn seal_waiting(
-    tx: &Connection,
-    id: ContactId,
-    rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<(), VaultError> {
 /// Says again where to answer, before a message to somebody who has not answered yet: what said it first may have
 /// expired unread, or be lost with a relay's past, and nobody could ever answer. Not while that still waits here.
 fn introduce_again(
@@ -213,17 +207,23 @@ fn introduce_again(
     introduce(tx, id, &own_mailbox, claim_key, &outgoing.send_key, rng)
 }
 
+/// Turns every message of a contact that waits for keys into ciphertext, where there are keys.
+pub(crate) fn seal_waiting(
+    tx: &Connection,
+    id: ContactId,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), VaultError> {
     if records::stage(tx, id)? != Some(Stage::Joined) {
         return Ok(());
     }
     for message in messages::unsealed(tx, id)? {
+        introduce_again(tx, id, rng)?;
         let content = Content {
             sent_at_ms: message.sent_at.0,
             text: Some(Text { text: message.text.clone() }),
         };
         let packets = content.into_packets(*message.id.as_bytes());
         let last = packets.len() - 1;
-        introduce_again(tx, id, rng)?;
         let marked = packets
             .into_iter()
             .enumerate()

@@ -99,7 +99,6 @@ impl Engine {
         })
     }
 
-    pub(super) fn errand_id(&mut self) -> ErrandId {
     /// The relay says that nobody has come to a mailbox of ours: the secrets of its invitation go if that has expired.
     pub(super) fn expire_untouched(
         &mut self,
@@ -112,6 +111,7 @@ impl Engine {
         Ok(())
     }
 
+    pub(super) fn errand_id(&mut self) -> ErrandId {
         self.next_errand += 1;
         ErrandId(self.next_errand)
     }
