@@ -11,11 +11,14 @@ use hearken_proto::wire::reply::Reply;
 use hearken_proto::wire::{Ack, Claim, Create, Delete, Get, Put, Reason, Role, Watch};
 use hearken_tests::load::Path;
 use hearken_tests::traffic::checks::{self, Shape};
-use hearken_tests::traffic::{From, KeyLog, KnownObject, Proof, Session, Talk, Wired, random_blob};
+use hearken_tests::traffic::tls::NEW_SESSION_TICKET;
+use hearken_tests::traffic::{
+    Frame, From, KeyLog, KnownObject, Proof, Session, Talk, Wired, random_blob,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use crate::rewrite;
+use crate::{leading_on, rewrite};
 
 /// Blobs that a mailbox holds here.
 const MAILBOX_BLOBS: usize = 20;
@@ -361,6 +364,12 @@ async fn every_outcome_of_a_command_has_the_same_cells_each_way() {
     sessions[at] = honest;
     rewrite::shorten(&mut sessions[at]);
     assert!(checks::cells(&sessions[at], From::Relay).is_err());
+    // And frames that are not there in any record.
+    let path = leading_on::found_with(&sessions[0], From::Relay, Frame::PathChallenge(vec![1; 8]));
+    assert_eq!(path, ["a path probed"]);
+    let ticket = Frame::Crypto(0, vec![NEW_SESSION_TICKET, 0, 0, 1, 0]);
+    let ticket = leading_on::found_with(&sessions[0], From::Relay, ticket);
+    assert_eq!(ticket, ["a session ticket"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
