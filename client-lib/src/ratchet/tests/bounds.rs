@@ -1,6 +1,7 @@
 //! What is kept for late messages is bounded in number and in days.
 
 use super::*;
+use crate::ratchet::error::EncryptError;
 use crate::ratchet::{
     CHAIN_SKIP_MAX, SKIPPED_DAYS_MAX, SKIPPED_PER_CHAIN_MAX, SKIPPED_PER_CONTACT_MAX,
 };
@@ -91,4 +92,40 @@ fn a_clock_that_ran_ahead_does_not_keep_keys_for_ever() {
         pair.inviter.decrypt(&mut pair.rng, UnixDay(day), &next).unwrap();
         assert_eq!(pair.inviter.kem.kept_count(), kept, "day {day}");
     }
+}
+
+#[test]
+fn numbers_that_ran_out_are_refused_and_change_nothing() {
+    let mut pair = Pair::answered(55);
+    for of_kem in [false, true] {
+        let mut last = restarted(&pair.joiner);
+        if of_kem {
+            last.kem.number = u32::MAX;
+        } else {
+            last.ec.sending.as_mut().unwrap().number = u32::MAX;
+        }
+        let before = last.to_bytes();
+        assert_eq!(last.encrypt(&mut pair.rng, b"one more").unwrap_err(), EncryptError::Exhausted);
+        assert_eq!(before[..], last.to_bytes()[..]);
+    }
+}
+
+#[test]
+fn keys_passed_over_at_several_times_are_bounded_together() {
+    let mut pair = Pair::answered(56);
+    let mut lost = Vec::new();
+    for _ in 0..2 {
+        lost.extend((0..200).map(|_| pair.joiner_says(b"lost")));
+        let heard = pair.joiner_says(b"heard");
+        pair.at_inviter(&heard).unwrap();
+    }
+    let kept = &pair.inviter.ec.receiving.as_ref().unwrap().skipped;
+    assert_eq!((kept.len(), pair.inviter.kem.kept_count()), (256, 256));
+    let gone = lost.len() - SKIPPED_PER_CHAIN_MAX;
+    assert_eq!(
+        refused(&mut pair.inviter, &mut pair.rng, &lost[gone - 1]),
+        DecryptError::Used,
+        "the oldest go first"
+    );
+    assert!(pair.at_inviter(&lost[gone]).unwrap().late);
 }

@@ -99,6 +99,35 @@ fn messages_of_an_earlier_epoch_that_come_late_open() {
 }
 
 #[test]
+fn a_late_message_erases_its_own_key_in_both_ratchets_and_no_other() {
+    let mut pair = Pair::joined(27);
+    let early: Vec<Blob> = (0..3).map(|_| pair.inviter_says(b"epoch 0")).collect();
+    pair.at_joiner(&early[0]).unwrap();
+    for _ in 0..2 {
+        let there = pair.joiner_says(b"there");
+        pair.at_inviter(&there).unwrap();
+        let back = pair.inviter_says(b"back");
+        pair.at_joiner(&back).unwrap();
+    }
+    let burst: Vec<Blob> = (0..3).map(|_| pair.inviter_says(b"now")).collect();
+    pair.at_joiner(&burst[2]).unwrap();
+    let kept = |pair: &Pair| {
+        let ec = &pair.joiner.ec;
+        let past: usize = ec.past.iter().map(|chain| chain.skipped.len()).sum();
+        (past + ec.receiving.as_ref().unwrap().skipped.len(), pair.joiner.kem.kept_count())
+    };
+    assert_eq!(kept(&pair), (4, 4));
+    let late = [&burst[0], &early[1], &burst[1], &early[2]];
+    for (opened, blob) in late.into_iter().enumerate() {
+        assert!(pair.at_joiner(blob).unwrap().late);
+        assert_eq!(kept(&pair), (3 - opened, 3 - opened));
+        // Not even its header opens once nothing is left of an earlier chain.
+        let again = refused(&mut pair.joiner, &mut pair.rng, blob);
+        assert!(matches!(again, DecryptError::Used | DecryptError::NotOpened), "{again:?}");
+    }
+}
+
+#[test]
 fn one_ratchet_alone_does_not_open_a_message() {
     // What an attacker has who broke X25519, or ML-KEM, but not both: all of one half of the receiver's state.
     let mut pair = Pair::answered(25);
