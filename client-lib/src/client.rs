@@ -17,9 +17,9 @@ use crate::error::ClientError;
 use crate::event::Event;
 use crate::handshake::SafetyCode;
 use crate::message::{Message, MessageId};
-use crate::relays::{Relay, RouteAdvice, RouteChoice};
+use crate::relays::{Closing, Relay, RouteAdvice, RouteChoice};
 use crate::sync::{ErrandOutcome, MIGRATIONS, RELAY_ADDRESS_MAX, SETTING_DIRECT, SyncOutcome};
-use crate::sync::{messages, records};
+use crate::sync::{closings, messages, records};
 use crate::vault::{KdfCost, RecoveryPhrase, Vault, VaultError};
 
 /// The longest name of a contact, in bytes.
@@ -216,6 +216,14 @@ impl Client {
         self.driver.call(|engine, _, _| Ok(records::relays(engine.vault().database())?)).await
     }
 
+    /// The person's relays, and those of their contacts, that said that they close; the soonest first.
+    ///
+    /// # Errors
+    /// [`ClientError::Vault`].
+    pub async fn closings(&self) -> Result<Vec<Closing>, ClientError> {
+        self.driver.call(|engine, _, _| Ok(closings::all(engine.vault().database())?)).await
+    }
+
     /// Takes out a relay by its fingerprint or an unambiguous prefix of it (4 characters or more). Mailboxes that are
     /// on it keep working.
     ///
@@ -256,11 +264,13 @@ impl Client {
     /// [`ClientError::NoRelay`] when none is given and none was added.
     pub async fn route_for(&self, relay: Option<Fingerprint>) -> Result<RouteAdvice, ClientError> {
         self.driver
-            .call(move |engine, _, _| {
-                let first = records::relays(engine.vault().database())?
-                    .first()
-                    .map(|relay| relay.address.fingerprint());
-                let relay = relay.or(first).ok_or(ClientError::NoRelay)?;
+            .call(move |engine, now, _| {
+                let relay = match relay {
+                    Some(relay) => relay,
+                    None => closings::relay_for_mailbox(engine.vault().database(), now)?
+                        .ok_or(ClientError::NoRelay)?
+                        .fingerprint(),
+                };
                 Ok(engine.advise(&relay)?)
             })
             .await

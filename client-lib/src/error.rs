@@ -42,6 +42,9 @@ pub enum ClientError {
     /// A relay takes no new mailboxes.
     #[error("a relay takes no new mailboxes")]
     NotAdmitted,
+    /// A relay has closed and takes in nothing more. What was to be sent stays in the outbox.
+    #[error("a relay has closed")]
+    RelayClosed,
     /// A relay asks for more work than any device should do, speaks another version, or broke the protocol.
     #[error("a relay does not keep to the protocol")]
     RelayMisbehaved,

@@ -31,6 +31,10 @@ pub enum Event {
     RelayUnreachable(Fingerprint),
     /// A relay that did not answer answers again.
     RelayReached(Fingerprint),
+    /// A relay says that it will close: [`crate::Client::closings`].
+    RelayCloses(Fingerprint),
+    /// A relay that said that it would close has taken that back.
+    RelayStays(Fingerprint),
     /// Another process has the home for a while.
     GaveWay,
     /// The home is back with this process.

@@ -52,7 +52,7 @@ pub use error::ClientError;
 pub use event::Event;
 pub use handshake::SafetyCode;
 pub use message::{Message, MessageId, MessageKind, MessageState, Notice};
-pub use relays::{Relay, RouteAdvice, RouteChoice};
+pub use relays::{Closing, Relay, RouteAdvice, RouteChoice};
 pub use sync::SyncOutcome;
 pub use vault::{KdfCost, RecoveryPhrase, VaultError};
 

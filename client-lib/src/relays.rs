@@ -1,6 +1,9 @@
 //! A relay that the person added.
 
 use hearken_proto::address::RelayAddress;
+use hearken_proto::time::UnixMillis;
+
+use crate::contact::ContactId;
 
 /// A relay that the person added: it may hold mailboxes, and serve as entry to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,41 @@ impl Relay {
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.own
+    }
+}
+
+/// A relay that signed a notice that it closes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    pub(crate) address: RelayAddress,
+    pub(crate) on: UnixMillis,
+    pub(crate) successor: Option<RelayAddress>,
+    pub(crate) contacts: Vec<ContactId>,
+}
+
+impl Closing {
+    /// Which relay.
+    #[must_use]
+    pub fn address(&self) -> &RelayAddress {
+        &self.address
+    }
+
+    /// From when on it takes in nothing more. What is there can be fetched for some time after.
+    #[must_use]
+    pub fn on(&self) -> UnixMillis {
+        self.on
+    }
+
+    /// The relay that its operator recommends instead. Whether to trust it is for the person to say.
+    #[must_use]
+    pub fn successor(&self) -> Option<&RelayAddress> {
+        self.successor.as_ref()
+    }
+
+    /// The contacts whose conversation goes over it, one way or the other: it ends with the relay.
+    #[must_use]
+    pub fn contacts(&self) -> &[ContactId] {
+        &self.contacts
     }
 }
 

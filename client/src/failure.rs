@@ -88,6 +88,7 @@ codes! {
     RelayBusy "relay-busy" 1,
     RelayFull "relay-full" 1,
     NotAdmitted "not-admitted" 1,
+    RelayClosed "relay-closed" 3,
     RelayMisbehaved "relay-misbehaved" 1,
     // The relay that `up` runs.
     ListenRefused "listen-refused" 1,

@@ -8,6 +8,7 @@ use std::io::{self, BufRead, IsTerminal};
 use fluent_bundle::FluentValue;
 use tokio::sync::mpsc;
 
+use crate::closings;
 use crate::context::Context;
 use crate::conversation::{self, short, state_name};
 use crate::failure::{Code, Failure, printable};
@@ -25,11 +26,13 @@ pub(crate) async fn run(context: &Context, session: &Session) -> Result<(), Fail
     if typed.is_some() {
         context.output.show(&context.output.language().text("live-help"))?;
     }
+    closings::warn(context, session).await?;
     let mut live = Live { context, session, partner: None, waiting: Vec::new() };
     loop {
         conversation::show_new(context, session).await?;
         tokio::select! {
             event = events.next() => match event {
+                Some(Event::RelayCloses(_)) => closings::warn(context, session).await?,
                 Some(event) => live.event(&event),
                 None => return Err(Code::Internal.into()),
             },
@@ -91,6 +94,7 @@ impl Live<'_> {
             }
             Event::RelayUnreachable(_) => output.say("say-relay-unreachable"),
             Event::RelayReached(_) => output.say("say-relay-reached"),
+            Event::RelayStays(_) => output.say("say-relay-stays"),
             Event::MailboxFull(_) => output.say("live-mailbox-full"),
             _ => {}
         }

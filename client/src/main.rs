@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod beside;
+mod closings;
 mod command;
 mod context;
 mod conversation;

@@ -227,6 +227,7 @@ impl From<ClientError> for Failure {
             ClientError::RelayBusy => Code::RelayBusy,
             ClientError::RelayFull => Code::RelayFull,
             ClientError::NotAdmitted => Code::NotAdmitted,
+            ClientError::RelayClosed => Code::RelayClosed,
             ClientError::RelayMisbehaved => Code::RelayMisbehaved,
             ClientError::InvitationMalformed => Code::InvitationMalformed,
             ClientError::InvitationExpired => Code::InvitationExpired,

@@ -5,6 +5,11 @@ use std::time::Duration;
 use hearken_client_lib::UnixMillis;
 use jiff::Timestamp;
 
+/// The time of this device.
+pub(crate) fn now() -> UnixMillis {
+    UnixMillis(u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default())
+}
+
 /// RFC 3339 in UTC, to the millisecond where there are any: `2026-11-25T04:15:30.25Z`.
 pub(crate) fn rfc3339(time: UnixMillis) -> String {
     stamp(time).to_string()

@@ -12,6 +12,7 @@ use data_encoding::HEXLOWER;
 use hearken_proto::cell::Cell;
 use hearken_proto::seal::KeyEpoch;
 use hearken_proto::time::{UnixDay, UnixMillis};
+use hearken_proto::wire::Decommission;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -46,8 +47,13 @@ pub(crate) struct RunningTotals {
     pub(crate) store: StoreTotals,
 }
 
-/// A question after the totals.
-pub(crate) type TotalsRequest = oneshot::Sender<RunningTotals>;
+/// What the administration socket asks of the core's task.
+pub(crate) enum Request {
+    /// The totals.
+    Totals(oneshot::Sender<RunningTotals>),
+    /// The notice of decommissioning has changed.
+    Notice(Option<Decommission>, oneshot::Sender<()>),
+}
 
 /// A link as the core's task knows it.
 struct Link {
@@ -69,7 +75,7 @@ enum Done {
 pub(crate) struct Actor {
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) outcomes: mpsc::Receiver<Delivered>,
-    pub(crate) requests: mpsc::Receiver<TotalsRequest>,
+    pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) core: RelayCore,
     pub(crate) rng: ProcessRng,
     pub(crate) dialler: Dialler,
@@ -118,15 +124,7 @@ impl Actor {
             let wake = drain_until.map_or(wake, |until| until.min(wake));
             tokio::select! {
                 biased;
-                Some(request) = self.requests.recv() => {
-                    let (core, store) = (self.core.totals(), self.keep.store.clone());
-                    tasks.spawn_blocking(move || {
-                        let store = store.totals();
-                        // Whoever asked may have gone.
-                        let _ = request.send(RunningTotals { core, store });
-                        Done::DiskBytes(store)
-                    });
-                }
+                Some(request) = self.requests.recv() => self.answer(request, &mut tasks),
                 Some(done) = tasks.join_next() => {
                     if let Ok(done) = done { self.note(done) }
                 }
@@ -180,6 +178,24 @@ impl Actor {
         // What does not end in time ends with its task.
         let _ = flushed.await;
         self
+    }
+
+    /// Whoever asked may have gone.
+    fn answer(&mut self, request: Request, tasks: &mut JoinSet<Done>) {
+        match request {
+            Request::Totals(told) => {
+                let (core, store) = (self.core.totals(), self.keep.store.clone());
+                tasks.spawn_blocking(move || {
+                    let store = store.totals();
+                    let _ = told.send(RunningTotals { core, store });
+                    Done::DiskBytes(store)
+                });
+            }
+            Request::Notice(notice, told) => {
+                self.core.handle_notice(wall_clock(), notice);
+                let _ = told.send(());
+            }
+        }
     }
 
     /// Whether no store request is out and no cell waits for a link.

@@ -21,10 +21,11 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, block_in_place};
 
-use crate::actor::{Keep, RunningTotals, TotalsRequest, wall_clock};
+use crate::actor::{Keep, Request, RunningTotals, wall_clock};
 use crate::backup::{BackupError, Source};
 use crate::core::Totals;
 use crate::folder::Folder;
+use crate::notice::Notice;
 
 /// The longest question in bytes.
 const QUESTION_LEN_MAX: u64 = 1_024;
@@ -36,13 +37,16 @@ const PIECE_TIME_MAX: Duration = Duration::from_secs(60);
 const QUESTIONS_MAX: usize = 8;
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
 pub enum Question {
     /// The totals.
     Stats,
     /// A backup, as bytes until the end; see [`backup`].
     Backup,
+    /// The notice of decommissioning in the folder has changed: read it again. The folder is this process's and the
+    /// asker's alone, so the file says it as well as the socket could, and survives a kill in between.
+    Notice,
 }
 
 /// The few totals that a relay knows. Those of links and sessions are there only while it runs.
@@ -116,7 +120,7 @@ impl Drop for Socket {
 pub(crate) struct Office {
     pub(crate) folder: Folder,
     pub(crate) keep: Keep,
-    pub(crate) requests: mpsc::Sender<TotalsRequest>,
+    pub(crate) requests: mpsc::Sender<Request>,
 }
 
 async fn answer(stream: tokio::net::UnixStream, office: Office) -> Option<()> {
@@ -131,15 +135,29 @@ async fn answer(stream: tokio::net::UnixStream, office: Office) -> Option<()> {
             tokio::time::timeout(ANSWER_TIME_MAX, told).await.ok()?
         }
         Question::Backup => send_backup(&mut writer, &office).await,
+        Question::Notice => {
+            let taken = take_notice(&mut writer, &office);
+            tokio::time::timeout(ANSWER_TIME_MAX, taken).await.ok()?
+        }
     }
 }
 
 async fn tell_totals(writer: &mut OwnedWriteHalf, office: &Office) -> Option<()> {
     let (sender, totals) = oneshot::channel();
-    office.requests.send(sender).await.ok()?;
+    office.requests.send(Request::Totals(sender)).await.ok()?;
     let mut line = serde_json::to_vec(&Stats::of(&totals.await.ok()?)).ok()?;
     line.push(b'\n');
     writer.write_all(&line).await.ok()
+}
+
+async fn take_notice(writer: &mut OwnedWriteHalf, office: &Office) -> Option<()> {
+    let notice = block_in_place(|| Notice::read(&office.folder)).ok()?;
+    let (sender, taken) = oneshot::channel();
+    let notice = notice.as_ref().map(Notice::to_wire);
+    office.requests.send(Request::Notice(notice, sender)).await.ok()?;
+    taken.await.ok()?;
+    tracing::info!("the notice of decommissioning has changed");
+    writer.write_all(b"{}\n").await.ok()
 }
 
 /// A backup that does not come to its end is cut off, which its reader notices.
@@ -160,13 +178,14 @@ fn broken_off(error: &BackupError) {
     tracing::warn!(%error, "a backup was broken off");
 }
 
-/// Asks the relay that serves a folder. Blocks for five seconds at most.
+/// Asks the relay that serves a folder for its totals. Blocks for five seconds at most.
 ///
 /// # Errors
 /// `NotFound` or `ConnectionRefused` where none serves; what the system says otherwise.
-pub fn ask(folder: &Folder, question: Question) -> io::Result<Stats> {
+pub fn ask(folder: &Folder) -> io::Result<Stats> {
     let mut answer = String::new();
-    BufReader::new(connect(folder, question, ANSWER_TIME_MAX)?).read_line(&mut answer)?;
+    let stream = connect(folder, &Question::Stats, ANSWER_TIME_MAX)?;
+    BufReader::new(stream).read_line(&mut answer)?;
     Ok(serde_json::from_str(&answer)?)
 }
 
@@ -175,14 +194,25 @@ pub fn ask(folder: &Folder, question: Question) -> io::Result<Stats> {
 /// # Errors
 /// As [`ask`].
 pub fn backup(folder: &Folder) -> io::Result<impl io::Read> {
-    connect(folder, Question::Backup, PIECE_TIME_MAX)
+    connect(folder, &Question::Backup, PIECE_TIME_MAX)
 }
 
-fn connect(folder: &Folder, question: Question, patience: Duration) -> io::Result<UnixStream> {
+/// Has the relay that serves a folder read its notice of decommissioning again, and sign it.
+///
+/// # Errors
+/// As [`ask`]; `UnexpectedEof` where it could not.
+pub fn renew_notice(folder: &Folder) -> io::Result<()> {
+    let mut answer = String::new();
+    let stream = connect(folder, &Question::Notice, ANSWER_TIME_MAX)?;
+    BufReader::new(stream).read_line(&mut answer)?;
+    if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+fn connect(folder: &Folder, question: &Question, patience: Duration) -> io::Result<UnixStream> {
     let mut stream = short_path(folder, UnixStream::connect)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    let mut line = serde_json::to_vec(&question)?;
+    let mut line = serde_json::to_vec(question)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     Ok(stream)

@@ -1,6 +1,5 @@
 //! The command line of `hearken-relay`: CLI.md's table, as clap reads it.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -33,9 +32,8 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Makes the relay of a backup in a missing or empty DIR.
     Restore(Restore),
-    /// (not built yet)
-    #[command(disable_help_flag = true)]
-    Decommission(Unbuilt),
+    /// Signs the notice that this relay will close, which clients show and act on; also while it serves.
+    Decommission(Decommission),
 }
 
 /// A relay's folder.
@@ -64,6 +62,23 @@ pub(crate) struct Restore {
     /// The backup.
     #[arg(long, value_name = "FILE")]
     pub(crate) from: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["on", "cancel"])))]
+pub(crate) struct Decommission {
+    /// The relay's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// From when on it takes nothing in: YYYY-MM-DD (the end of that day, UTC) or RFC 3339.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) on: Option<String>,
+    /// A relay to use instead; with this relay's own fingerprint: where it moves to.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "cancel")]
+    pub(crate) successor: Option<String>,
+    /// Take the notice back.
+    #[arg(long)]
+    pub(crate) cancel: bool,
 }
 
 #[derive(Debug, Args)]
@@ -99,11 +114,4 @@ pub(crate) struct Place {
     /// Address to serve on; port 0 takes any free port. May be given several times.
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Vec<String>,
-}
-
-/// Whatever follows the name of a command that is not built.
-#[derive(Debug, Args)]
-pub(crate) struct Unbuilt {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub(crate) rest: Vec<OsString>,
 }

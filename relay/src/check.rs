@@ -14,6 +14,7 @@ use hearken_proto::time::UnixMillis;
 use crate::config::{Config, ConfigError, DEFAULT_PORT};
 use crate::core::EpochKey;
 use crate::folder::{Content, Folder, FolderError};
+use crate::notice::Notice;
 use crate::store::{DayKeys, FjallConfig, FjallStore, KeyFolder, Store, StoreError};
 
 /// How bad a finding is.
@@ -50,6 +51,8 @@ pub struct Report {
 }
 
 const RESTORE: &str = "keep a copy of the folder and restore it from the newest backup";
+const NOTICE_AGAIN: &str =
+    "give it again with `decommission`, or take it back with `decommission --cancel`";
 const RESTORE_AGAIN: &str = "run the restore again: it begins from the start";
 const MODE: &str = "make it readable by the relay's account only: chmod -R go= on the data folder";
 
@@ -77,6 +80,7 @@ pub fn check(folder: &Folder, now: UnixMillis) -> Report {
         }
     }
     report.check_config(folder);
+    report.check_notice(folder, now);
     report.check_modes(folder.path());
     // The lock comes with the store; without it another process may be writing what is read here.
     match FjallStore::open(folder.path(), FjallConfig::default()) {
@@ -149,6 +153,19 @@ impl Report {
         }
     }
 
+    fn check_notice(&mut self, folder: &Folder, now: UnixMillis) {
+        match Notice::read(folder) {
+            Ok(Some(notice)) if notice.on <= now => {
+                let message = "the date of its notice is past: unless it moves, this relay takes nothing in any more";
+                let advice =
+                    "let it run until people have fetched what is there, or take the notice back";
+                self.add(Severity::Warning, "decommissioned", "notice", message, advice);
+            }
+            Ok(_) => {}
+            Err(error) => self.folder_error(&error),
+        }
+    }
+
     fn check_modes(&mut self, path: &Path) {
         for name in ["keys", "epoch-keys", "day-keys", "relay.toml"] {
             let open = fs::metadata(path.join(name))
@@ -206,6 +223,7 @@ impl Report {
         let (code, place, advice) = match error {
             FolderError::Key(error) => return self.store_error("keys", error),
             FolderError::NoRelay | FolderError::Foreign => ("no-relay", ".", "check --data"),
+            FolderError::Notice => ("notice-damaged", "notice", NOTICE_AGAIN),
             FolderError::Restoring => ("restore-interrupted", ".", RESTORE_AGAIN),
             FolderError::NoIdentity => ("no-identity", "keys", RESTORE),
             FolderError::NoConfig => (

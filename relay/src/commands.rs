@@ -1,6 +1,7 @@
 //! The commands, one function each: arguments in, results out, everything decided in the library.
 
 mod dates;
+mod decommission;
 mod safekeeping;
 
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hearken_proto::time::UnixMillis;
-use hearken_relay::admin::{self, Question, Stats};
+use hearken_relay::admin::{self, Stats};
 use hearken_relay::check::{Severity, check};
 use hearken_relay::choices::Choices;
 use hearken_relay::config::{Config, Listen, PublicHost};
@@ -35,14 +36,9 @@ pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure>
         Command::Stats(arguments) => stats(&arguments, output),
         Command::Backup(arguments) => safekeeping::backup(&arguments, output),
         Command::Restore(arguments) => safekeeping::restore(&arguments, output),
-        Command::Decommission(_) => Err(unbuilt("decommission")),
+        Command::Decommission(arguments) => decommission::decommission(&arguments, output),
     }
     .map(|()| ExitCode::SUCCESS)
-}
-
-fn unbuilt(command: &str) -> Failure {
-    let advice = "copy the whole folder while the relay is stopped, or wait for a later version";
-    Failure::usage("not-built", format!("`{command}` is not built yet; nothing was done"), advice)
 }
 
 fn init(arguments: &Init, output: Output) -> Result<(), Failure> {
@@ -189,7 +185,7 @@ fn stats(arguments: &Data, output: Output) -> Result<(), Failure> {
     let folder = Folder::new(&arguments.data);
     // Says what is wrong with the folder before anything is made in it.
     folder.identity()?;
-    let stats = match admin::ask(&folder, Question::Stats) {
+    let stats = match admin::ask(&folder) {
         Ok(stats) => stats,
         Err(_) => match FjallStore::open(folder.path(), FjallConfig::default()) {
             Ok(store) => Stats::stopped(&store.totals()),

@@ -61,6 +61,11 @@ impl From<FolderError> for Failure {
             FolderError::Foreign => {
                 Self::failed("no-relay", message, "check --data, or make a relay there with `init`")
             }
+            FolderError::Notice => Self::failed(
+                "notice-damaged",
+                message,
+                "give it again with `decommission`, or take it back with `decommission --cancel`",
+            ),
             FolderError::Restoring => Self::failed(
                 "restore-interrupted",
                 message,

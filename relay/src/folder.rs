@@ -18,6 +18,7 @@ use rand_core::TryRng;
 use zeroize::Zeroizing;
 
 use crate::config::{Listen, PublicHost};
+use crate::store::key_files::sync_folder;
 use crate::store::{KeyFolder, StoreError};
 
 /// The configuration that `init` writes: every key, documented, at its default.
@@ -76,6 +77,9 @@ pub enum FolderError {
     /// A relay was in it, and its configuration is gone.
     #[error("relay.toml is missing")]
     NoConfig,
+    /// The notice of decommissioning is not as it was written.
+    #[error("the notice of decommissioning is damaged")]
+    Notice,
     /// A key file could not be read or written.
     #[error(transparent)]
     Key(#[from] StoreError),
@@ -239,6 +243,19 @@ impl Folder {
         self.write(NOTICE_FILE, text, "the notice")
     }
 
+    /// Takes the notice of decommissioning back. Where there is none, nothing changes.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub fn remove_notice(&self) -> Result<(), FolderError> {
+        match fs::remove_file(self.path.join(NOTICE_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other,
+        }
+        .and_then(|()| sync_folder(&self.path))
+        .map_err(io_error("the notice", "removed"))
+    }
+
     /// The identity key.
     ///
     /// # Errors
@@ -294,7 +311,10 @@ impl Folder {
     }
 
     /// The lock that the store takes as well: nobody else makes or serves this folder meanwhile.
-    pub(crate) fn lock(&self) -> Result<File, FolderError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] in [`FolderError::Key`]; [`FolderError::Io`].
+    pub fn lock(&self) -> Result<File, FolderError> {
         let failed = io_error("the data folder", "locked");
         let path = self.path.join(LOCK_FILE);
         let mut options = OpenOptions::new();

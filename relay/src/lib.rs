@@ -14,6 +14,7 @@ pub mod folder;
 #[doc(hidden)]
 pub mod fuzzing;
 mod new_file;
+pub mod notice;
 pub mod randomness;
 pub mod restore;
 pub mod server;

@@ -24,6 +24,7 @@ use crate::core::{
     Action, CommandContext, CoreConfig, EpochKey, EpochKeys, RelayCore, STORE_REQUESTS_MAX,
 };
 use crate::folder::{Folder, FolderError, fingerprint};
+use crate::notice::Notice;
 use crate::randomness::ProcessRng;
 use crate::store::{
     Committer, CommitterParts, DayKeys, FjallConfig, FjallStore, KeyFolder, Reader, Store,
@@ -285,7 +286,9 @@ impl Kept {
         let stored = stored_epoch_keys(&epoch_keys)?;
         let keep = Keep { store, day_keys, epoch_keys };
 
-        let core_config = core_config(config);
+        let notice = Notice::read(folder)?;
+        let decommission = notice.as_ref().map(Notice::to_wire);
+        let core_config = CoreConfig { decommission, ..core_config(config) };
         let limits = core_config.command_limits();
         let now = wall_clock();
         let mut rng = ProcessRng::new().map_err(|_| StartError::Randomness)?;

@@ -175,9 +175,7 @@ fn what_is_not_built_is_refused_before_anything_is_done() {
     let (_temporary, data) = folder();
     let data_text = data.to_str().unwrap();
     for arguments in [
-        &["decommission", "--data", data_text, "--on", "2030-01-01", "--json"][..],
-        &["decommission", "--data", data_text, "--cancel", "--json"],
-        &["serve", "--data", data_text, "--set", "desk.log_every_seconds=1", "--json"],
+        &["serve", "--data", data_text, "--set", "desk.log_every_seconds=1", "--json"][..],
         &["serve", "--data", data_text, "--set", "admission=invite", "--json"],
     ] {
         let refused = relay(arguments);

@@ -242,7 +242,7 @@ fn a_backup_of_a_stopped_relay_is_the_same_and_refuses_to_overwrite() {
 #[test]
 fn a_damaged_backup_is_refused_and_the_folder_stays_as_it_was() {
     let temporary = tempfile::tempdir().unwrap();
-    let good = synthetic(8, 40);
+    let good = synthetic(4, 40);
     let bad = temporary.path().join("bad");
     let (missing, empty) = (temporary.path().join("missing"), temporary.path().join("empty"));
     fs::create_dir(&empty).unwrap();
@@ -282,12 +282,12 @@ fn a_damaged_backup_is_refused_and_the_folder_stays_as_it_was() {
 fn a_restore_killed_at_any_moment_leaves_nothing_that_serves_or_the_whole() {
     let temporary = tempfile::tempdir().unwrap();
     let from = temporary.path().join("backup");
-    fs::write(&from, synthetic(12, 2_000)).unwrap();
+    fs::write(&from, synthetic(6, 1_000)).unwrap();
     let begun = Instant::now();
     succeeded(&restore(&from, &temporary.path().join("whole")));
     let whole = begun.elapsed();
     let (mut killed, mut finished) = (0, 0);
-    for round in 0..12_u32 {
+    for round in 0..8_u32 {
         let data = temporary.path().join(format!("round-{round}"));
         let exists = round % 2 == 0;
         if exists {
@@ -299,7 +299,7 @@ fn a_restore_killed_at_any_moment_leaves_nothing_that_serves_or_the_whole() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        wait_some(whole.mul_f64(f64::from(round) / 11.0));
+        wait_some(whole.mul_f64(f64::from(round) / 7.0));
         child.kill().unwrap();
         let ended = child.wait().unwrap().success();
         let check = relay(&["check", "--json", "--data", data.to_str().unwrap()]);
@@ -332,7 +332,7 @@ fn a_backup_killed_at_any_moment_leaves_no_file_or_a_whole_one_and_the_relay_unh
     let temporary = tempfile::tempdir().unwrap();
     let data = temporary.path().join("relay");
     let from = temporary.path().join("first");
-    fs::write(&from, synthetic(12, 2_000)).unwrap();
+    fs::write(&from, synthetic(6, 1_000)).unwrap();
     succeeded(&restore(&from, &data));
     let backups = temporary.path().join("backups");
     fs::create_dir(&backups).unwrap();
@@ -341,9 +341,9 @@ fn a_backup_killed_at_any_moment_leaves_no_file_or_a_whole_one_and_the_relay_unh
     succeeded(&backup(&data, &backups.join("whole")));
     let whole = begun.elapsed();
     let mut killed = 0;
-    for round in 0..16_u32 {
+    for round in 0..12_u32 {
         // Half of them of a relay that serves, half of one that is stopped.
-        if round == 8 {
+        if round == 6 {
             serving.take().unwrap().terminate();
         }
         let out = backups.join(format!("round-{round}"));
@@ -353,7 +353,7 @@ fn a_backup_killed_at_any_moment_leaves_no_file_or_a_whole_one_and_the_relay_unh
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        wait_some(whole.mul_f64(f64::from(round % 8) / 7.0));
+        wait_some(whole.mul_f64(f64::from(round % 6) / 5.0));
         child.kill().unwrap();
         child.wait().unwrap();
         if out.exists() {
@@ -373,7 +373,7 @@ fn a_relay_that_dies_during_its_backup_leaves_no_file() {
     let temporary = tempfile::tempdir().unwrap();
     let data = temporary.path().join("relay");
     let from = temporary.path().join("first");
-    fs::write(&from, synthetic(24, 2_000)).unwrap();
+    fs::write(&from, synthetic(12, 2_000)).unwrap();
     succeeded(&restore(&from, &data));
     let out = temporary.path().join("backup");
     for round in 0..6 {

@@ -9,6 +9,7 @@
 
 mod answers;
 mod asked;
+mod closing;
 mod routes;
 mod storing;
 

@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod backoff;
+pub(crate) mod closings;
 mod conversation;
 mod copies;
 mod engine;

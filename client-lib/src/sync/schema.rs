@@ -110,4 +110,11 @@ CREATE TABLE farewell (
     receive_key BLOB NOT NULL,
     until_day INTEGER NOT NULL
 );
+
+-- Relays that said that they will close, or have closed: when, and who takes over.
+CREATE TABLE closing (
+    relay BLOB PRIMARY KEY,
+    on_ms INTEGER NOT NULL,
+    successor TEXT
+) WITHOUT ROWID;
 "];

@@ -257,7 +257,10 @@ impl Sender {
             }
             self.phase = Phase::Ready;
             self.refused = true;
-            self.failure = Some(Trouble::RelayBusy);
+            self.failure = Some(match reason {
+                Reason::NotAdmitted => Trouble::RelayClosed,
+                _ => Trouble::RelayBusy,
+            });
             self.retry_at = Some(self.backoff.fail(now, rng));
             return SenderStep::Nothing;
         }
@@ -282,6 +285,10 @@ impl Sender {
             }
             Reason::NoRoom => {
                 self.failure = Some(Trouble::RelayFull);
+                SenderStep::Nothing
+            }
+            Reason::NotAdmitted => {
+                self.failure = Some(Trouble::RelayClosed);
                 SenderStep::Nothing
             }
             _ => {

@@ -16,6 +16,8 @@ pub(crate) enum Trouble {
     RelayBusy,
     /// The relay takes no new mailboxes.
     NotAdmitted,
+    /// The relay has closed: it takes in nothing more.
+    RelayClosed,
     /// The relay broke the protocol.
     RelayMisbehaved,
     /// Somebody else writes to the mailbox.
@@ -63,6 +65,7 @@ impl Trouble {
             Self::RelayFull => ClientError::RelayFull,
             Self::RelayBusy => ClientError::RelayBusy,
             Self::NotAdmitted => ClientError::NotAdmitted,
+            Self::RelayClosed => ClientError::RelayClosed,
             Self::RelayMisbehaved => ClientError::RelayMisbehaved,
             Self::Taken => ClientError::InvitationClaimed,
             Self::NeedsConsent => ClientError::NeedsConsentForDirect,

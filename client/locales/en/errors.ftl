@@ -168,6 +168,9 @@ rec-relay-full = Use another relay, or tell whoever runs it.
 err-not-admitted = This relay takes no new mailboxes.
 rec-not-admitted = Add another relay with “hearken relay add ADDRESS”.
 
+err-relay-closed = The relay of this contact has closed and takes no more messages. What you wrote is kept here, unsent.
+rec-relay-closed = Agree on a new invitation with them by another way; “hearken receive” still fetches what is there.
+
 err-relay-misbehaved = A relay does not keep to the rules, or has another version. Nothing was lost.
 rec-relay-misbehaved = Update Hearken. If that does not help, use another relay.
 

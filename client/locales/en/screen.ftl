@@ -56,6 +56,7 @@ say-recovery-phrase =
 say-relay-added = Relay added.
 say-relay-removed = Relay taken out. Mailboxes that are on it keep working.
 say-relay-own = (your own)
+say-relay-closes = (closes on { $date })
 say-no-relays = You have not added a relay. Add one with “hearken relay add ADDRESS”, or run your own with “hearken up”.
 
 say-invitation = Give this invitation to one person, over a way that you trust. Whoever sees it first can use it, once:
@@ -106,6 +107,12 @@ say-following = Waiting for messages. Stop with Ctrl-C.
 say-no-messages = No messages with this contact yet.
 say-relay-unreachable = A relay does not answer. Trying again; nothing is lost.
 say-relay-reached = The relay answers again.
+say-relay-stays = A relay that said that it would close stays after all.
+warn-relay-closes = Warning: the relay { $relay } closes on { $date }. Add another one with “hearken relay add ADDRESS”: new mailboxes go there.
+warn-relay-closes-contacts = Warning: the relay { $relay } closes on { $date }. What you and { $names } write to each other goes over it and ends then. Before that day, agree on a new invitation with them over another relay.
+warn-relay-closed = Warning: the relay { $relay } closed on { $date } and takes in nothing more. Take it out with “hearken relay remove FINGERPRINT”.
+warn-relay-closed-contacts = Warning: the relay { $relay } closed on { $date }. What you and { $names } write to each other does not arrive any more. Fetch what is there with “hearken receive”, and agree on a new invitation with them by another way.
+warn-relay-successor = Whoever runs it recommends { $address } instead. If you trust that, add it with “hearken relay add ADDRESS”.
 say-me = You
 say-passphrase-changed = The passphrase is changed. The recovery phrase is still the same. Copies that you made before open with the old one.
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::closings;
 use crate::context::Context;
 use crate::conversation;
 use crate::failure::{Code, Failure};
@@ -45,9 +46,11 @@ impl Receive {
             while_waiting(&context.output, "wait-receive", client.sync(self.timeout)).await;
         // Whatever the sync says, what came before it ended is shown.
         let shown = conversation::show_new(context, &session).await;
+        let warned = closings::warn(context, &session).await;
         session.close().await;
         let outcome = synced?;
         let shown = shown?;
+        warned?;
         if !outcome.unreachable.is_empty() {
             return Err(Code::Unreachable.into());
         }
@@ -68,6 +71,7 @@ async fn follow(context: &Context, session: Session) -> Result<(), Failure> {
     let mut events = client.events();
     client.follow().await?;
     context.output.say("say-following");
+    closings::warn(context, &session).await?;
     loop {
         conversation::show_new(context, &session).await?;
         let event = tokio::select! {
@@ -77,6 +81,8 @@ async fn follow(context: &Context, session: Session) -> Result<(), Failure> {
         match event {
             Some(Event::RelayUnreachable(_)) => context.output.say("say-relay-unreachable"),
             Some(Event::RelayReached(_)) => context.output.say("say-relay-reached"),
+            Some(Event::RelayCloses(_)) => closings::warn(context, &session).await?,
+            Some(Event::RelayStays(_)) => context.output.say("say-relay-stays"),
             Some(_) => {}
             None => return Err(Code::Internal.into()),
         }

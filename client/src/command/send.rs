@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
+use crate::closings;
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::progress::while_waiting;
@@ -73,6 +74,7 @@ impl Send {
             client.wait_sent(message, PATIENCE).await
         })
         .await;
+        let warned = closings::warn(context, &session).await;
         session.close().await;
         let sent = matches!(outcome, Ok(SendOutcome::Sent));
         let state = if sent { "sent" } else { "queued" };
@@ -84,6 +86,7 @@ impl Send {
                 _ => "say-queued",
             })
         })?;
+        warned?;
         match outcome? {
             SendOutcome::Sent | SendOutcome::Queued => Ok(()),
             SendOutcome::Unreachable => Err(Code::Unreachable.into()),

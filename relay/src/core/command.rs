@@ -88,6 +88,8 @@ pub(super) struct Permit {
     pub(super) proven: bool,
     /// The relay takes what creates state.
     pub(super) admitted: bool,
+    /// The relay has not closed: it still takes in what is put.
+    pub(super) open: bool,
     /// A proof of work held.
     pub(super) worked: bool,
     /// The disk has room under its quota.

@@ -1,6 +1,9 @@
 //! What an operator decides about a relay, checked.
 
+use hearken_proto::address::RelayAddress;
+use hearken_proto::ids::Fingerprint;
 use hearken_proto::limits::{MAILBOX_BLOBS_MAX, POW_BITS_MAX};
+use hearken_proto::time::UnixMillis;
 use hearken_proto::wire::Decommission;
 
 /// Whether the relay takes new mailboxes and objects.
@@ -29,7 +32,7 @@ pub struct CoreConfig {
     pub forwards: bool,
     /// Whether it forwards to private and loopback addresses (tests only).
     pub allow_private_peers: bool,
-    /// The notice that it will close.
+    /// The notice that it will close, or that it moves (a successor with the relay's own fingerprint).
     pub decommission: Option<Decommission>,
 }
 
@@ -58,6 +61,15 @@ impl CoreConfig {
             mailbox_blobs_max: self.mailbox_blobs_max,
             mailboxes_max: self.mailboxes_max,
         }
+    }
+
+    /// Whether the relay takes things in: it has no notice, or its date is to come, or it only moves.
+    pub(super) fn is_open(&self, own: Fingerprint, now: UnixMillis) -> bool {
+        let Some(notice) = self.decommission.as_ref().filter(|notice| notice.on_ms <= now.0) else {
+            return true;
+        };
+        let successor = notice.successor.parse::<RelayAddress>();
+        successor.is_ok_and(|successor| successor.fingerprint() == own)
     }
 
     pub(super) fn work_bits(&self) -> u32 {

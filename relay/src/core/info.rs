@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
+use hearken_proto::ids::Fingerprint;
 use hearken_proto::info::sign;
 use hearken_proto::limits::{INFO_MINUTES, INFO_ROLLBACK_MINUTES_MAX};
 use hearken_proto::seal::{KeyEpoch, VERSION};
@@ -24,6 +25,8 @@ const ROLLBACK_MS: u64 = INFO_ROLLBACK_MINUTES_MAX * MINUTE_MS;
 #[derive(Debug, Default)]
 pub(super) struct OwnInfo {
     signed: Option<Signed>,
+    /// What was signed is no longer what the relay says of itself.
+    is_outdated: bool,
 }
 
 #[derive(Debug)]
@@ -48,6 +51,11 @@ impl OwnInfo {
         self.signed.as_ref().map(|signed| &signed.info)
     }
 
+    /// What the relay says of itself has changed.
+    pub(super) fn outdate(&mut self) {
+        self.is_outdated = true;
+    }
+
     /// There are no keys to offer: those that were signed are destroyed.
     pub(super) fn withdraw(&mut self) {
         self.signed = None;
@@ -69,11 +77,15 @@ impl OwnInfo {
                 signed.epoch != key.epoch()
                     || now.0 >= signed.at.0.saturating_add(INFO_MINUTES * MINUTE_MS)
                     || is_behind
+                    || self.is_outdated
             }
         };
         if !due {
             return Signing::NotDue;
         }
+        self.is_outdated = false;
+        let own = Fingerprint::of(identity.verifying_key().as_bytes());
+        let admission = if config.is_open(own, now) { config.admission } else { Admission::Closed };
         let at = if is_behind { now } else { newest.map_or(now, |newest| newest.max(now)) };
         let info = RelayInfo {
             signed_at_ms: at.0,
@@ -82,7 +94,7 @@ impl OwnInfo {
             auth_public_key: key.auth().public_key().to_vec(),
             hop_public_key: key.hop().public_key().to_bytes().to_vec(),
             keys_until_ms: key.until().0,
-            admission: match config.admission {
+            admission: match admission {
                 Admission::Open => wire::Admission::Open,
                 Admission::Closed => wire::Admission::Closed,
             }

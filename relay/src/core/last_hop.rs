@@ -210,9 +210,11 @@ impl LastHop {
         let mailbox = RecvId::from_bytes(id);
         let object = ObjectId::from_bytes(id);
         let epoch = session.epoch;
+        let open = base.config.is_open(base.fingerprint, now.wall);
         let permit = Permit {
             proven,
-            admitted: base.config.admission == Admission::Open,
+            admitted: open && base.config.admission == Admission::Open,
+            open,
             worked: false,
             room: base.has_room,
         };

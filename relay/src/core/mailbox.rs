@@ -169,6 +169,7 @@ pub(super) fn claim(
             save(tx, &mailbox, &row);
             Ok(Answer::Refused(Reason::Claimed))
         }
+        None if !permit.open => Ok(Answer::Refused(Reason::NotAdmitted)),
         None if index(tx, &mailbox, None, Some(sender))? => {
             row.sender = Some(sender);
             save(tx, &mailbox, &row);

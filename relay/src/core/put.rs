@@ -38,7 +38,9 @@ pub(super) fn put(
         context.blocked.remove(&put.session);
         return Ok(Answer::Done);
     }
-    let refused = if !put.permit.room {
+    let refused = if !put.permit.open {
+        Some(Reason::NotAdmitted)
+    } else if !put.permit.room {
         Some(Reason::NoRoom)
     } else if row.blobs(now.day()) >= context.limits.mailbox_blobs_max {
         Some(Reason::Full)

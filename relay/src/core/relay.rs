@@ -17,6 +17,7 @@ use hearken_proto::info;
 use hearken_proto::limits::LINKS_MAX;
 use hearken_proto::seal::KeyEpoch;
 use hearken_proto::time::UnixMillis;
+use hearken_proto::wire::Decommission;
 use rand_core::CryptoRng;
 
 use super::action::{Action, DialError, DialId, LinkId, Ticket, Warning};
@@ -165,6 +166,14 @@ impl RelayCore {
         if keys.handle_stored(now, epoch, stored, actions) {
             totals.key_epochs += 1;
         }
+        self.sign(now);
+    }
+
+    /// The operator gives notice that the relay will close or moves, or takes it back. It is signed at once.
+    pub fn handle_notice(&mut self, now: UnixMillis, notice: Option<Decommission>) {
+        let Self { base, info, .. } = self;
+        base.config.decommission = notice;
+        info.outdate();
         self.sign(now);
     }
 

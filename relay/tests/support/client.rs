@@ -16,7 +16,7 @@ use hearken_proto::pow::{Challenge, Purpose, Search};
 use hearken_proto::seal::{PendingRoute, RouteSeal};
 use hearken_proto::time::UnixMillis;
 use hearken_proto::tls;
-use hearken_proto::wire::{Auth, Claim, Command, Create, Get, Put, Role, command, reply};
+use hearken_proto::wire::{Auth, Claim, Command, Create, Get, Put, Reason, Role, command, reply};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{
     ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, TransportConfig,
@@ -234,6 +234,11 @@ impl Link {
 
     /// Makes a mailbox, in a session of its reader.
     pub async fn create(&mut self, reader: &mut Session, keys: &MailboxKeys) {
+        assert_eq!(self.try_create(reader, keys).await, None);
+    }
+
+    /// Makes a mailbox, or says why it was refused.
+    pub async fn try_create(&mut self, reader: &mut Session, keys: &MailboxKeys) -> Option<Reason> {
         let id = RecvId::of(&keys.reader.public_key());
         let create = Create {
             claim_public_key: keys.claim.public_key().to_vec(),
@@ -241,8 +246,11 @@ impl Link {
             proof_of_work: reader.work(Purpose::Mailbox, id.as_bytes(), 0, &mut self.rng),
         };
         let auth = reader.prove(Role::Receive, &keys.reader);
-        let answer = self.ask(reader, auth, command::Command::Create(create), None).await;
-        assert!(matches!(answer.0, reply::Reply::Done(_)), "{answer:?}");
+        match self.ask(reader, auth, command::Command::Create(create), None).await.0 {
+            reply::Reply::Done(_) => None,
+            reply::Reply::Refused(refused) => Some(refused.reason()),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Claims it, in a session of its writer.

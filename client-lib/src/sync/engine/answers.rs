@@ -54,7 +54,7 @@ impl Engine {
                 if self.silent.remove(&fingerprint) {
                     self.emit(Event::RelayReached(fingerprint));
                 }
-                Ok(())
+                self.note_notice(fingerprint, info.info())
             }
             RouteEvent::Opened { session } => self.handle_opened(session, now, rng),
             RouteEvent::Answer { session, command, last, reply, blob, .. } => {

@@ -13,6 +13,7 @@ use crate::error::ClientError;
 use crate::invitation::InvitationLink;
 use crate::message::{Message, MessageId, MessageState};
 use crate::route::SessionId;
+use crate::sync::closings;
 use crate::sync::conversation::{self};
 use crate::sync::errand::{Errand, ErrandId, InviteErrand, JoinErrand};
 use crate::sync::messages;
@@ -139,8 +140,8 @@ impl Engine {
     ) -> Result<ErrandId, ClientError> {
         let database = self.vault.database();
         records::check_name_is_free(database, name.as_deref(), None)?;
-        let relay = records::relays(database)?.into_iter().next().ok_or(ClientError::NoRelay)?;
-        let errand = InviteErrand::new(relay.address, name, hours, now, rng)?;
+        let relay = closings::relay_for_mailbox(database, now)?.ok_or(ClientError::NoRelay)?;
+        let errand = InviteErrand::new(relay, name, hours, now, rng)?;
         Ok(self.begin_errand(Errand::new(errand, now), now, rng)?)
     }
 
@@ -165,8 +166,8 @@ impl Engine {
                     return Err(ClientError::InvitationExpired);
                 }
                 records::check_name_is_free(database, name.as_deref(), None)?;
-                let own = records::relays(database)?.into_iter().next();
-                let own = own.map_or_else(|| link.relay.clone(), |relay| relay.address);
+                let own = closings::relay_for_mailbox(database, now)?;
+                let own = own.unwrap_or_else(|| link.relay.clone());
                 JoinErrand::new(link, name, own, rng)
             }
         };
