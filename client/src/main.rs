@@ -27,12 +27,17 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use zeroizing_alloc::ZeroAlloc;
 
 use crate::command::{CommandLine, Early, Parsed};
 use crate::context::{Context, Shutdown};
 use crate::failure::{Code, Failure};
 use crate::language::Language;
 use crate::output::Output;
+
+/// Memory is erased when it is given back: texts and what else passed through do not stay behind in it.
+#[global_allocator]
+static MEMORY: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 /// How long a command that was told to stop may take to end in good order: a relay drains for up to 10 s.
 const STOP_MAX: Duration = Duration::from_secs(12);

@@ -16,8 +16,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use zeroizing_alloc::ZeroAlloc;
+
 use crate::arguments::Arguments;
 use crate::output::{Failure, Output};
+
+/// Memory is erased when it is given back: what passed through is not left for whoever reads the process later.
+#[global_allocator]
+static MEMORY: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     forbid_core_dumps();

@@ -164,16 +164,16 @@ pub async fn start(folder: &Folder, config: Config) -> Result<Running, StartErro
     let sockets = bind_all(&config)?;
     let listen: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
     let address = address_of(&config, &kept.identity, &listen).ok_or(StartError::Interrupted)?;
+    let gate = Gate::new(config.links_max);
     let endpoints = sockets
         .into_iter()
-        .map(|socket| carrier::server_endpoint(socket, &kept.identity))
+        .map(|socket| carrier::masked_endpoint(socket, &kept.identity, &gate))
         .collect::<Result<Vec<_>, _>>()?;
 
     let (stop, stopped) = watch::channel(false);
     let (events, events_taken) = mpsc::channel(EVENTS_MAX);
     let (outcomes, outcomes_taken) = mpsc::channel(STORE_REQUESTS_MAX);
     let (requests, requests_taken) = mpsc::channel(REQUESTS_MAX);
-    let gate = Gate::new(config.links_max);
     let dialler = Dialler::new(&kept.identity, gate.clone(), events.clone())?;
     let rng = || ProcessRng::new().map_err(|_| StartError::Randomness);
     let deliver = {

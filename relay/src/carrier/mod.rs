@@ -5,13 +5,14 @@
 //! [`OUTBOX_CELLS_MAX`] that are not written; everything ends when its owner is dropped. Deliberately not here: an
 //! address in any event, error or log. Nothing above the carrier ever learns where a client is.
 
+mod callers;
 pub mod dial;
 pub mod link;
 pub mod quic;
 
 pub use dial::Dialler;
 pub use link::{Event, LinkHandle};
-pub use quic::{CarrierError, Gate, accept, bind, server_endpoint};
+pub use quic::{CarrierError, Gate, accept, bind, masked_endpoint, server_endpoint};
 
 /// Cells that wait for a link's writer. With what QUIC holds unacknowledged it is what a slow client costs.
 pub const OUTBOX_CELLS_MAX: usize = 32;

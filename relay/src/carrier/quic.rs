@@ -9,7 +9,7 @@ use core::fmt;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use hearken_proto::limits::CELL_LEN;
@@ -19,7 +19,7 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::crypto::{CryptoError, HmacKey};
 use quinn::{
     ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, IdleTimeout, Incoming,
-    NoneTokenLog, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt,
+    NoneTokenLog, Runtime, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt,
 };
 use rustix::net::sockopt;
 use sha2::Sha256;
@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use zeroize::ZeroizeOnDrop;
 
+use super::callers::{Callers, FORGET_AFTER, MaskedSocket};
 use super::link::{self, Event, queues};
 use crate::core::LinkId;
 
@@ -87,11 +88,32 @@ pub fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     Ok(UdpSocket::from(socket))
 }
 
+/// The endpoint that serves links on a socket and never learns where they come from: that stays with the gate, which is
+/// also the one to give to [`accept`]. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// [`CarrierError`].
+pub fn masked_endpoint(
+    socket: UdpSocket,
+    identity: &SigningKey,
+    gate: &Gate,
+) -> Result<Endpoint, CarrierError> {
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let socket = runtime.wrap_udp_socket(socket)?;
+    let socket = Arc::new(MaskedSocket::new(socket, gate.callers.clone()));
+    let (endpoint, server) = (endpoint_config(identity), Some(server_config(identity)?));
+    Ok(Endpoint::new_with_abstract_socket(endpoint, server, socket, runtime)?)
+}
+
 /// The endpoint that serves links on a socket. Must be called inside a tokio runtime.
 ///
 /// # Errors
 /// [`CarrierError`].
 pub fn server_endpoint(socket: UdpSocket, identity: &SigningKey) -> Result<Endpoint, CarrierError> {
+    endpoint(socket, Some(server_config(identity)?), identity)
+}
+
+fn server_config(identity: &SigningKey) -> Result<ServerConfig, CarrierError> {
     let tls = QuicServerConfig::try_from(tls::server_config(identity)?)
         .map_err(|_| CarrierError::Suite)?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
@@ -104,7 +126,7 @@ pub fn server_endpoint(socket: UdpSocket, identity: &SigningKey) -> Result<Endpo
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(2 * u64::from(WINDOW))
         .incoming_buffer_size_total(INCOMING_BYTES_MAX);
-    endpoint(socket, Some(config), identity)
+    Ok(config)
 }
 
 /// An endpoint with our connection ids and reset key.
@@ -113,10 +135,14 @@ pub(super) fn endpoint(
     server: Option<ServerConfig>,
     identity: &SigningKey,
 ) -> Result<Endpoint, CarrierError> {
+    let runtime = Arc::new(quinn::TokioRuntime);
+    Ok(Endpoint::new(endpoint_config(identity), server, socket, runtime)?)
+}
+
+fn endpoint_config(identity: &SigningKey) -> EndpointConfig {
     let mut config = EndpointConfig::new(Arc::new(ResetKey::of(identity)));
     config.cid_generator(|| Box::new(RandomIds));
-    let runtime = Arc::new(quinn::TokioRuntime);
-    Ok(Endpoint::new(config, server, socket, runtime)?)
+    config
 }
 
 /// What both ends of a link agree on; `bidi_streams` is how many the *other* side may open.
@@ -142,6 +168,7 @@ pub struct Gate {
     links: AtomicUsize,
     opening: AtomicUsize,
     next: AtomicU64,
+    callers: Arc<Callers>,
 }
 
 /// A link's place at the gate, given back on drop.
@@ -154,7 +181,8 @@ impl Gate {
     pub fn new(links_max: usize) -> Arc<Self> {
         let zero = AtomicUsize::new(0);
         let next = AtomicU64::new(1);
-        Arc::new(Self { links_max, links: zero, opening: AtomicUsize::new(0), next })
+        let (opening, callers) = (AtomicUsize::new(0), Arc::default());
+        Arc::new(Self { links_max, links: zero, opening, next, callers })
     }
 
     /// Links at once, those being opened included.
@@ -189,10 +217,16 @@ pub async fn accept(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut links = JoinSet::new();
+    let mut forget = tokio::time::interval(FORGET_AFTER);
+    forget.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
             Some(_) = links.join_next() => continue,
+            _ = forget.tick() => {
+                gate.callers.sweep(Instant::now());
+                continue;
+            }
             _ = stop.changed() => break,
         };
         let Some(incoming) = incoming else { break };
@@ -216,6 +250,7 @@ async fn serve(incoming: Incoming, place: Place, events: mpsc::Sender<Event>) {
     let gate = place.0.clone();
     gate.opening.fetch_add(1, Ordering::Relaxed);
     let opening = Opening(&gate.opening);
+    let _caller = gate.callers.hold(&incoming.remote_address());
     let opened = tokio::time::timeout(OPENING_TIME_MAX, async {
         let connection = incoming.accept().ok()?.await.ok()?;
         let stream = connection.accept_bi().await.ok()?;

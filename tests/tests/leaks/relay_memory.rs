@@ -53,3 +53,14 @@ fn no_text_name_or_key_of_a_client_is_in_a_relays_memory() {
         }
     }
 }
+
+#[test]
+fn no_address_of_a_client_is_in_a_relays_memory_once_the_links_are_closed() {
+    let scenario = scenario();
+    for (whose, left) in both(scenario) {
+        let addresses = Scenario::addresses(left);
+        if let Some(image) = &left.once_closed {
+            assert_eq!(Search::new(&addresses).through(&image.0), [], "{whose}");
+        }
+    }
+}

@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use hearken_tests::leaks::{
-    FileTime, Image, LoggingRelay, Mask, Masks, Moments, Needles, Opened, Place, folder, written_at,
+    FileTime, Image, LoggingRelay, Mask, Masks, Moments, Needles, Opened, Place, Search, folder,
+    written_at,
 };
 use hearken_tests::programs::{Ended, PASSPHRASE, PATIENCE, Person};
 
@@ -119,7 +120,8 @@ pub fn run(planted: Option<&str>) -> Scenario {
     relay.wait_for("links", 1).unwrap();
     entry.wait_for("links", 1).unwrap();
     let moments = Moments::between(began, SystemTime::now());
-    let (relay_closed, entry_closed) = (image(&relay), image(&entry));
+    let relay_closed = once_forgotten(&relay, &relay_masks);
+    let entry_closed = once_forgotten(&entry, &entry_masks);
     let vaults = people.vaults();
 
     let relays_address = relay.address().to_owned();
@@ -297,6 +299,24 @@ fn keys<'a>(vaults: impl Iterator<Item = &'a Opened>, public: &str) -> Needles {
         }
     }
     needles
+}
+
+/// The relay's memory once no address of a client is in it any more, or, where one stays, as it is after a while: the last
+/// packets of a connection are waited for.
+fn once_forgotten(relay: &LoggingRelay, masks: &Masks) -> Option<Image> {
+    let mut addresses = Needles::default();
+    for Mask(address) in masks.given() {
+        addresses.address("address", address);
+    }
+    let search = Search::new(&addresses);
+    let patience = Instant::now() + Duration::from_secs(20);
+    loop {
+        let image = Image::of(relay.process()).unwrap()?;
+        if Instant::now() > patience || search.through(&image.0).is_empty() {
+            return Some(image);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn done(ended: Ended) -> Ended {

@@ -1,0 +1,327 @@
+//! Hides from the QUIC library where clients are.
+//!
+//! A QUIC library copies the address of a peer into tables, queues and stack frames that keep it long after the
+//! connection is gone. So it is never told: [`MaskedSocket`] gives it a made-up address for each real one, and only the
+//! one table here, [`Callers`], knows which is which. Guarantees: a real address is in this table and nowhere else, for as
+//! long as a link is held or datagrams come, and [`FORGET_AFTER`] to twice that longer; then it is erased, whatever
+//! allocator the program has; what the system's calls left of it on the stack is erased after each of them; the table is
+//! bounded. A made-up address is a number that is given once, so those of a process tell the order of its callers and
+//! nothing else.
+//!
+//! Deliberately not here: addresses of peers that this relay dials. Those are relays.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hint::black_box;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, UdpPoller};
+use zeroize::ZeroizeOnDrop;
+
+/// How long an address outlives the last datagram from it where no link is held: long enough for the answer to a Retry,
+/// and for the last packets of a connection.
+pub(super) const FORGET_AFTER: Duration = Duration::from_secs(3);
+/// Addresses without a link; beyond it all of those are forgotten, and whoever meant it dials again. 2 MiB.
+const STRANGERS_MAX: usize = 16_384;
+/// Datagrams handed to the system at once. Each connection keeps a buffer of so many, and two cells fill six; the
+/// library's ten are 14 KiB an idle link, a third of what one costs.
+const SEGMENTS_MAX: usize = 6;
+/// What the calls that receive (`recvmmsg` of 32 datagrams) or send may leave on the stack, with room to spare.
+const STACK_LEN: usize = 24 * 1_024;
+
+/// A real address, erased on drop. Boxed, so that a table that moves its rows leaves none behind.
+#[derive(PartialEq, Eq, Hash, ZeroizeOnDrop)]
+struct Place {
+    ip: [u8; 16],
+    scope: u32,
+    port: u16,
+    v4: bool,
+}
+
+impl Place {
+    fn of(address: &SocketAddr) -> Box<Self> {
+        let (ip, scope, v4) = match address {
+            SocketAddr::V4(v4) => (v4.ip().to_ipv6_mapped().octets(), 0, true),
+            SocketAddr::V6(v6) => (v6.ip().octets(), v6.scope_id(), false),
+        };
+        Box::new(Self { ip, scope, port: address.port(), v4 })
+    }
+
+    fn address(&self) -> SocketAddr {
+        let ip = Ipv6Addr::from(self.ip);
+        match ip.to_ipv4_mapped().filter(|_| self.v4) {
+            Some(ip) => SocketAddr::new(IpAddr::V4(ip), self.port),
+            None => SocketAddrV6::new(ip, self.port, 0, self.scope).into(),
+        }
+    }
+}
+
+struct Caller {
+    place: Arc<Box<Place>>,
+    links: usize,
+    heard: Instant,
+}
+
+#[derive(Default)]
+struct Table {
+    numbers: HashMap<Arc<Box<Place>>, u64>,
+    callers: HashMap<u64, Caller>,
+    last: u64,
+}
+
+/// Who is who. One for all sockets of a relay.
+#[derive(Default)]
+pub(super) struct Callers(RwLock<Table>);
+
+/// A caller's row is kept for as long as this is.
+pub(super) struct Held {
+    callers: Arc<Callers>,
+    number: u64,
+}
+
+impl Callers {
+    /// The made-up address of a caller.
+    fn mask(&self, real: &SocketAddr, now: Instant) -> SocketAddr {
+        let place = Place::of(real);
+        let known = {
+            let table = self.read();
+            let number = table.numbers.get(&place).copied();
+            // Those with a link are not looked at by the clock.
+            number.filter(|number| table.callers.get(number).is_some_and(|caller| caller.links > 0))
+        };
+        masked(known.unwrap_or_else(|| self.write().number(place, now)))
+    }
+
+    /// The real address behind a made-up one, unless it was forgotten.
+    fn real(&self, masked: &SocketAddr) -> Option<SocketAddr> {
+        let table = self.read();
+        table.callers.get(&number(masked)?).map(|caller| caller.place.address())
+    }
+
+    /// Keeps a caller until the answer is dropped.
+    pub(super) fn hold(self: &Arc<Self>, masked: &SocketAddr) -> Option<Held> {
+        let number = number(masked)?;
+        self.write().callers.get_mut(&number)?.links += 1;
+        Some(Held { callers: Arc::clone(self), number })
+    }
+
+    /// Forgets whoever has no link and was not heard for [`FORGET_AFTER`].
+    pub(super) fn sweep(&self, now: Instant) {
+        self.write().retain(|caller| now.duration_since(caller.heard) < FORGET_AFTER);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn number(&mut self, place: Box<Place>, now: Instant) -> u64 {
+        if let Some(number) = self.numbers.get(&place)
+            && let Some(caller) = self.callers.get_mut(number)
+        {
+            caller.heard = now;
+            return *number;
+        }
+        if self.callers.len() >= STRANGERS_MAX
+            && self.callers.values().filter(|caller| caller.links == 0).count() >= STRANGERS_MAX
+        {
+            self.retain(|_| false);
+        }
+        self.last += 1;
+        let place = Arc::new(place);
+        self.numbers.insert(Arc::clone(&place), self.last);
+        self.callers.insert(self.last, Caller { place, links: 0, heard: now });
+        self.last
+    }
+
+    /// Keeps those with a link, and those that `keep` says.
+    fn retain(&mut self, keep: impl Fn(&Caller) -> bool) {
+        let Self { numbers, callers, last: _ } = self;
+        callers.retain(|_, caller| {
+            let keep = caller.links > 0 || keep(caller);
+            if !keep {
+                numbers.remove(&caller.place);
+            }
+            keep
+        });
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(caller) = self.callers.write().callers.get_mut(&self.number) {
+            caller.links = caller.links.saturating_sub(1);
+            caller.heard = Instant::now();
+        }
+    }
+}
+
+impl fmt::Debug for Callers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Callers(..)")
+    }
+}
+
+/// An address of the range for private use (RFC 4193) with the number in it.
+fn masked(number: u64) -> SocketAddr {
+    let ip = (0xfd_u128 << 120) | u128::from(number);
+    SocketAddr::new(Ipv6Addr::from(ip).into(), 1)
+}
+
+fn number(masked: &SocketAddr) -> Option<u64> {
+    match masked.ip() {
+        IpAddr::V6(ip) if ip.octets()[0] == 0xfd => {
+            u64::try_from(u128::from(ip) & u128::from(u64::MAX)).ok()
+        }
+        _ => None,
+    }
+}
+
+/// A socket that tells nobody where datagrams come from.
+#[derive(Debug)]
+pub(super) struct MaskedSocket {
+    socket: Arc<dyn AsyncUdpSocket>,
+    callers: Arc<Callers>,
+}
+
+impl MaskedSocket {
+    pub(super) fn new(socket: Arc<dyn AsyncUdpSocket>, callers: Arc<Callers>) -> Self {
+        Self { socket, callers }
+    }
+
+    #[inline(never)]
+    fn receive(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let received = self.socket.poll_recv(cx, bufs, meta);
+        if let Poll::Ready(Ok(count)) = received {
+            let now = Instant::now();
+            for meta in meta.iter_mut().take(count) {
+                meta.addr = self.callers.mask(&meta.addr, now);
+            }
+        }
+        received
+    }
+
+    #[inline(never)]
+    fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        // Forgotten: whoever it was for has been gone for a while, and the datagram is lost like any other.
+        let Some(destination) = self.callers.real(&transmit.destination) else { return Ok(()) };
+        self.socket.try_send(&Transmit { destination, ..transmit.clone() })
+    }
+}
+
+impl AsyncUdpSocket for MaskedSocket {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Arc::clone(&self.socket).create_io_poller()
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let sent = self.send(transmit);
+        erase_stack();
+        sent
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let received = self.receive(cx, bufs, meta);
+        erase_stack();
+        received
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.socket.max_transmit_segments().min(SEGMENTS_MAX)
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.socket.max_receive_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.socket.may_fragment()
+    }
+}
+
+/// Writes over the stack where the call before had its frames: this one's frame takes their place.
+#[inline(never)]
+fn erase_stack() {
+    black_box(&mut [0_u8; STACK_LEN]);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_caller_has_one_mask_and_another_has_another() {
+        let (callers, now) = (Callers::default(), Instant::now());
+        let real =
+            ["192.0.2.7:4000", "192.0.2.7:4001", "[::ffff:192.0.2.7]:4000", "[2001:db8::7]:4000"];
+        let real = real.map(address);
+        let masks = real.map(|real| callers.mask(&real, now));
+        for (at, mask) in masks.iter().enumerate() {
+            assert!(!masks[at + 1..].contains(mask));
+            assert_eq!(callers.real(mask), Some(real[at]));
+            assert_eq!(callers.mask(&real[at], now), *mask);
+        }
+        assert_eq!(callers.real(&address("[fd00::99]:1")), None);
+        assert_eq!(callers.real(&address("192.0.2.7:4000")), None);
+    }
+
+    #[test]
+    fn a_caller_is_forgotten_a_while_after_the_last_link_and_datagram() {
+        let (callers, now) = (Arc::new(Callers::default()), Instant::now());
+        let mask = callers.mask(&address("192.0.2.7:4000"), now);
+        let links = [(); 2].map(|()| callers.hold(&mask).unwrap());
+        callers.sweep(now + 10 * FORGET_AFTER);
+        assert!(callers.real(&mask).is_some(), "links are held");
+        drop(links);
+        callers.sweep(Instant::now());
+        assert!(callers.real(&mask).is_some(), "what was said last may still go out");
+        callers.sweep(Instant::now() + FORGET_AFTER);
+        assert!(callers.real(&mask).is_none());
+        assert!(callers.read().numbers.is_empty());
+        assert_ne!(callers.mask(&address("192.0.2.7:4000"), now), mask, "no number is given twice");
+    }
+
+    #[test]
+    fn strangers_without_end_are_bounded_and_links_stay() {
+        let (callers, now) = (Arc::new(Callers::default()), Instant::now());
+        let mask = callers.mask(&address("192.0.2.7:4000"), now);
+        let _link = callers.hold(&mask).unwrap();
+        for number in 0..3 * u32::try_from(STRANGERS_MAX).unwrap() {
+            let ip = std::net::Ipv4Addr::from(number);
+            callers.mask(&SocketAddr::new(ip.into(), 4000), now);
+            assert!(callers.read().callers.len() <= STRANGERS_MAX + 1);
+        }
+        assert!(callers.real(&mask).is_some());
+    }
+}
