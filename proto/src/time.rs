@@ -87,6 +87,18 @@ mod tests {
     }
 
     #[test]
+    fn hours_and_days_are_those_of_the_calendar() {
+        // 2000-02-29T23:59:59.999Z, and the millisecond after it.
+        let last = UnixMillis(951_868_799_999);
+        assert_eq!((last.day(), last.hour()), (UnixDay(11_016), UnixHour(264_407)));
+        let next = last.after(Duration::from_millis(1));
+        assert_eq!((next.day(), next.hour()), (UnixDay(11_017), UnixHour(264_408)));
+        assert_eq!((next.day().start(), next.hour().start()), (next, next));
+        assert_eq!(UnixDay(1).start(), UnixMillis(86_400_000));
+        assert_eq!(UnixHour(1).start(), UnixMillis(3_600_000));
+    }
+
+    #[test]
     fn time_saturates_at_both_ends() {
         let last = UnixMillis(u64::MAX);
         assert_eq!(last.hour(), UnixHour(u32::MAX));
