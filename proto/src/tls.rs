@@ -97,6 +97,11 @@ pub fn client_config(fingerprint: Fingerprint) -> Result<ClientConfig, TlsError>
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     config.enable_early_data = false;
+    // Tests that open what passed on the wire need the session keys (`SSLKEYLOGFILE`); no product writes them.
+    #[cfg(hearken_planted)]
+    {
+        config.key_log = Arc::new(rustls::KeyLogFile::new());
+    }
     Ok(config)
 }
 

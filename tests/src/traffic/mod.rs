@@ -8,6 +8,7 @@ mod frame;
 mod keys;
 mod packet;
 mod session;
+pub mod shared;
 mod talk;
 mod tap;
 pub mod tls;

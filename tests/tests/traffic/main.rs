@@ -3,4 +3,8 @@
 
 mod leading_on;
 mod outcomes;
+#[cfg(hearken_planted)]
+mod planted;
+mod product;
 mod rewrite;
+mod second_opinion;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hearken_proto::auth::ObjectSecretKey;
+use hearken_proto::cell::{CloseReason, Kind};
 use hearken_proto::ids::RecvId;
 use hearken_proto::payload::Blob;
 use hearken_proto::pow::Purpose;
@@ -18,15 +19,16 @@ use hearken_tests::traffic::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use crate::product::{KEY_LOG, has_keys};
 use crate::{leading_on, rewrite};
 
 /// Blobs that a mailbox holds here.
 const MAILBOX_BLOBS: usize = 20;
 /// Settings of a relay: little work, small mailboxes.
-const SETTINGS: [&str; 4] = ["--set", "pow_bits=8", "--set", "limits.mailbox_blobs_max=20"];
+pub const SETTINGS: [&str; 4] = ["--set", "pow_bits=8", "--set", "limits.mailbox_blobs_max=20"];
 
 /// Question and outcome of a link.
-type Asked = (&'static str, &'static str);
+pub type Asked = (&'static str, &'static str);
 
 /// A mailbox whose keys are all known.
 struct Mailbox {
@@ -316,7 +318,7 @@ fn create(talk: &mut Talk, reader: &ObjectSecretKey, claim: &ObjectSecretKey) ->
 }
 
 /// The outcomes of one question that can be told from its first by their shapes.
-fn told_apart(asked: &[Asked], shapes: &[Shape]) -> Vec<String> {
+pub fn told_apart(asked: &[Asked], shapes: &[Shape]) -> Vec<String> {
     assert_eq!(asked.len(), shapes.len(), "a record of every question");
     let first = |question| asked.iter().position(|(other, _)| *other == question).unwrap();
     asked
@@ -328,18 +330,18 @@ fn told_apart(asked: &[Asked], shapes: &[Shape]) -> Vec<String> {
 }
 
 /// Asks everything on the way that is recorded: what was asked, the sessions of it, and the keys.
-async fn record(recorded: Path, beside: Path, wired: &Wired) -> (Vec<Asked>, Vec<Session>) {
+pub async fn record(recorded: Path, beside: Path, wired: &Wired) -> (Vec<Asked>, Vec<Session>) {
     let mut world = World::new(recorded, beside).await;
     world.ask_everything().await;
     let sessions = Session::all(&wired.tap.recorded(), &world.keys).unwrap();
     (world.asked, sessions)
 }
 
-fn shapes(sessions: &[Session]) -> Vec<Shape> {
+pub fn shapes(sessions: &[Session]) -> Vec<Shape> {
     sessions.iter().map(|session| checks::shape(session).unwrap()).collect()
 }
 
-fn own(wired: &Wired) -> Path {
+pub fn own(wired: &Wired) -> Path {
     Path { relay: wired.relay.address().parse().unwrap(), entry: None }
 }
 
@@ -375,13 +377,26 @@ async fn every_outcome_of_a_command_has_the_same_cells_each_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn every_outcome_of_a_command_has_the_same_cells_behind_an_entry_relay() {
     let folder = tempfile::tempdir().unwrap();
-    let entry = Wired::start(&folder.path().join("entry"), &SETTINGS, &[]).unwrap();
+    let key_file = folder.path().join("session-keys");
+    let environment = [(KEY_LOG, key_file.as_os_str())];
+    let entry = Wired::start(&folder.path().join("entry"), &SETTINGS, &environment).unwrap();
     let mailbox = Wired::start(&folder.path().join("mailbox"), &SETTINGS, &[]).unwrap();
     let path = Path { relay: mailbox.address().clone(), entry: Some(entry.address().clone()) };
     let (asked, sessions) = record(path, own(&mailbox), &entry).await;
     assert_eq!(told_apart(&asked, &shapes(&sessions)), [""; 0]);
     for session in &sessions {
         assert_eq!(checks::leads_on(session).unwrap(), [""; 0]);
+    }
+    // Between the two relays: one link, whose keys only a build for tests writes down.
+    if has_keys() {
+        let keys = KeyLog::of_file(&key_file).unwrap();
+        let sessions = Session::all(&mailbox.tap.recorded(), &keys).unwrap();
+        assert_eq!(sessions.len(), 1);
+        assert_eq!(checks::leads_on(&sessions[0]).unwrap(), [""; 0]);
+        let opened = |route: &[Vec<(Kind, Option<CloseReason>)>; 2]| route[0][0].0 == Kind::Open;
+        let routes = checks::shape(&sessions[0]).unwrap().into_iter().filter(opened);
+        let routes: Vec<Shape> = routes.map(|route| vec![route]).collect();
+        assert_eq!(told_apart(&asked, &routes), [""; 0]);
     }
 }
 

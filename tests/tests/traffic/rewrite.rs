@@ -37,3 +37,35 @@ pub fn shorten(session: &mut Session) {
 pub fn add_a_frame(session: &mut Session, from: From, frame: Frame) {
     last(session, from).frames.push(frame);
 }
+
+/// The client gives out a connection id with a reset token of its own.
+pub fn reset_token(session: &mut Session) {
+    let mut id = session.client_hello.random[..8].to_vec();
+    id[0] ^= 1;
+    add_a_frame(session, From::Client, Frame::NewConnectionId(99, id, vec![0xa5; 16]));
+}
+
+/// The client pads a cell with bytes of its own.
+pub fn padding(session: &mut Session) {
+    let stream = session
+        .packets
+        .iter_mut()
+        .filter(|packet| packet.from_client)
+        .flat_map(|packet| &mut packet.frames)
+        .find_map(|frame| match frame {
+            Frame::Stream(_, 0, bytes, _) => Some(bytes),
+            _ => None,
+        });
+    let at = 100 + usize::from(session.client.to_be_bytes()[1]);
+    stream.unwrap()[at..at + 8].copy_from_slice(&[0xc3, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// The client draws the same random.
+pub fn random(session: &mut Session) {
+    session.client_hello.random = (0..32).collect();
+}
+
+/// The client has a value of four bytes of its own.
+pub fn short_value(session: &mut Session) {
+    session.client_hello.session_id = vec![4, 3, 2, 1];
+}
