@@ -4,5 +4,7 @@
 //! `HEARKEN_SIMULATION_SEED=n` runs one seed, and prints its script made small where it breaks something.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "simulation/planted.rs"]
+mod planted;
 #[path = "simulation/seeds.rs"]
 mod seeds;

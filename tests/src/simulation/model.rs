@@ -176,7 +176,13 @@ impl Model {
             view.outbox_seen = view.outbox_seen.max(row.seq);
             let at = of.sealed.len();
             self.by_blob.insert(row.blob.put_id(), (conversation, at));
-            of.sealed.push(Sealed { from: who, blob: row.blob, at: now, excuse: None, seen: false });
+            of.sealed.push(Sealed {
+                from: who,
+                blob: row.blob,
+                at: now,
+                excuse: None,
+                seen: false,
+            });
             if view.introduced.insert(conversation) {
                 continue;
             }
@@ -233,7 +239,8 @@ impl Model {
         if of.torn.is_none() && own.next().is_some() {
             return Err(Broken::OwnHistory(format!("{who} lost what they wrote")));
         }
-        let mut ids: Vec<MessageId> = lines.iter().filter(|l| !l.is_from_me()).map(Message::id).collect();
+        let mut ids: Vec<MessageId> =
+            lines.iter().filter(|l| !l.is_from_me()).map(Message::id).collect();
         ids.sort_unstable();
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Broken::Twice(format!("at {who}")));
@@ -262,8 +269,8 @@ impl Model {
         }
         for written in of.written.iter().filter(|written| written.from == from) {
             let shown = lines.iter().any(|line| !line.is_from_me() && line.id() == written.id);
-            let whole = !written.sealed.is_empty()
-                && written.sealed.iter().all(|at| of.sealed[*at].seen);
+            let whole =
+                !written.sealed.is_empty() && written.sealed.iter().all(|at| of.sealed[*at].seen);
             if whole != shown {
                 return Err(Broken::Lost(format!(
                     "conversation {conversation}: {:?} of {from}: all blobs came {whole}, shown {shown}",
@@ -271,10 +278,13 @@ impl Model {
                 )));
             }
         }
-        let gaps: u32 = lines.iter().map(|line| match line.kind() {
-            MessageKind::Gap { missing } => missing,
-            _ => 0,
-        }).sum();
+        let gaps: u32 = lines
+            .iter()
+            .map(|line| match line.kind() {
+                MessageKind::Gap { missing } => missing,
+                _ => 0,
+            })
+            .sum();
         let forged = of.forged.iter().filter(|twin| twin.from == from && twin.seen).count();
         let expected = (missing.len() + forged) as u32;
         if gaps != expected {

@@ -214,7 +214,8 @@ impl Network {
 
     /// What arrives at `now`.
     pub fn arrival(&mut self, now: u64) -> Option<Arrival> {
-        let (id, _) = self.pipes.iter().find(|(_, pipe)| pipe.next().is_some_and(|at| at <= now))?;
+        let (id, _) =
+            self.pipes.iter().find(|(_, pipe)| pipe.next().is_some_and(|at| at <= now))?;
         let id = *id;
         let pipe = self.pipes.get_mut(&id)?;
         if pipe.frozen_since.is_some_and(|since| since + NOTICED_MS <= now) {

@@ -113,9 +113,8 @@ impl Script {
 
 /// How many steps send or fetch.
 fn messages(steps: &[Step]) -> usize {
-    let is_one = |step: &&Step| {
-        matches!(step, Step::Send { .. } | Step::Fetch { .. } | Step::Follow { .. })
-    };
+    let is_one =
+        |step: &&Step| matches!(step, Step::Send { .. } | Step::Fetch { .. } | Step::Follow { .. });
     steps.iter().filter(is_one).count()
 }
 

@@ -30,6 +30,8 @@ impl World {
         self.people.iter_mut().for_each(|person| person.skew_ms = 0);
         self.sleep(CLOCKS_MS)?;
         self.rounds()?;
+        // What is told when a watch begins is told again: a claim that was refused meanwhile.
+        self.sleep(60_000)?;
         self.write_to_all()?;
         self.rounds()?;
         self.look_all()?;

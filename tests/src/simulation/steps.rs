@@ -63,10 +63,7 @@ impl World {
             steps: script.steps.len(),
             written: all.iter().map(|of| of.written.len()).sum(),
             arrived: all.iter().flat_map(|of| &of.sealed).filter(|sealed| sealed.seen).count(),
-            conversations: (
-                joined.clone().count(),
-                joined.filter(|of| of.torn.is_some()).count(),
-            ),
+            conversations: (joined.clone().count(), joined.filter(|of| of.torn.is_some()).count()),
             sealed: self.seals.seen(),
         }
     }
@@ -562,7 +559,9 @@ impl World {
             let Some(client) = &mut self.people[who].client else { return Ok(()) };
             let rows = client.outbox(contact, after).map_err(vault)?;
             for row in &rows {
-                self.seals.blob(&row.blob).map_err(|twice| Broken::SealedTwice(twice.0.to_owned()))?;
+                self.seals
+                    .blob(&row.blob)
+                    .map_err(|twice| Broken::SealedTwice(twice.0.to_owned()))?;
             }
             self.model.outbox(who, conversation, rows, self.now);
         }

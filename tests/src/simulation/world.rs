@@ -28,7 +28,7 @@ use super::{Broken, Plant};
 /// When a world begins: noon of some day.
 pub const START: u64 = 20_000 * DAY_MS + DAY_MS / 2;
 /// Turns at one moment after which something spins.
-const TURNS_AT_ONCE_MAX: u32 = 50_000;
+const TURNS_AT_ONCE_MAX: u32 = 5_000;
 
 /// Whose dial.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +120,8 @@ impl World {
                 Relay::new(at, config.clone(), &identity, &mut rng)
             })
             .collect();
-        let addresses: Vec<RelayAddress> = relays.iter().map(|relay| relay.address.clone()).collect();
+        let addresses: Vec<RelayAddress> =
+            relays.iter().map(|relay| relay.address.clone()).collect();
         let mut people = Vec::new();
         for who in 0..script.people {
             // Everybody but the first goes over an entry; the first has a relay that some others have as entry.
@@ -181,12 +182,27 @@ impl World {
             }
             self.turns.1 += 1;
             if self.turns.1 > TURNS_AT_ONCE_MAX {
-                return Err(Broken::Spins(format!("at {}", self.now - START)));
+                return Err(Broken::Spins(self.what_is_due()));
             }
             self.turn()?;
         }
         self.now = self.now.max(until);
         Ok(())
+    }
+
+    /// Who is to be called at this moment.
+    fn what_is_due(&self) -> String {
+        let people: Vec<usize> = (0..self.people.len())
+            .filter(|who| self.people[*who].next_timeout(self.now).is_some_and(|at| at <= self.now))
+            .collect();
+        let relays: Vec<(usize, Option<u64>)> = (0..self.relays.len())
+            .map(|at| {
+                let due = self.relays[at].core.as_ref().and_then(InlineRelay::next_timeout);
+                (at, due.map(|due| due.0.wrapping_sub(self.relays[at].clock(self.now).0)))
+            })
+            .collect();
+        let (arrival, dials) = (self.network.next_arrival(), self.dials.len());
+        format!("people {people:?}, relays {relays:?}, arrival {arrival:?} at {}, dials {dials}", self.now)
     }
 
     fn next_due(&self) -> Option<u64> {
@@ -256,7 +272,9 @@ impl World {
                 Ok(())
             }
             End::Person(..) => Ok(()),
-            End::Relay(relay, link) => self.relay(relay, |core, now, _| core.link_closed(now, link)),
+            End::Relay(relay, link) => {
+                self.relay(relay, |core, now, _| core.link_closed(now, link))
+            }
         }
     }
 
@@ -265,9 +283,7 @@ impl World {
             Dialler::Person(who, process, _) => {
                 (Node::Person(who), self.people[who].process == process)
             }
-            Dialler::Relay(at, process, _) => {
-                (Node::Relay(at), self.relays[at].process == process)
-            }
+            Dialler::Relay(at, process, _) => (Node::Relay(at), self.relays[at].process == process),
         };
         if !is_there {
             return Ok(());
@@ -347,7 +363,9 @@ impl World {
         for event in events {
             match event {
                 RelayEvent::Cell(link, cell) => {
-                    self.seals.cell(&cell).map_err(|twice| Broken::SealedTwice(twice.0.to_owned()))?;
+                    self.seals
+                        .cell(&cell)
+                        .map_err(|twice| Broken::SealedTwice(twice.0.to_owned()))?;
                     self.network.send(End::Relay(at, link), cell, self.now);
                 }
                 RelayEvent::Closed(link) => {
@@ -412,7 +430,9 @@ impl World {
                     self.dials.push(Dial { due, dialler, relay, has_failed: false });
                 }
                 Action::Transmit { link, cell } => {
-                    self.seals.cell(&cell).map_err(|twice| Broken::SealedTwice(twice.0.to_owned()))?;
+                    self.seals
+                        .cell(&cell)
+                        .map_err(|twice| Broken::SealedTwice(twice.0.to_owned()))?;
                     self.network.send(End::Person(who, process, link), cell, self.now);
                 }
                 Action::Disconnect { link } => {

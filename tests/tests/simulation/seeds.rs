@@ -69,7 +69,8 @@ fn run_all(seeds: Range<u64>) -> Sum {
 }
 
 fn seeds() -> Range<u64> {
-    let scaled = if std::env::var("HEARKEN_CI").is_ok_and(|set| set == "1") { IN_CI } else { SCALED };
+    let scaled =
+        if std::env::var("HEARKEN_CI").is_ok_and(|set| set == "1") { IN_CI } else { SCALED };
     let scaled = std::env::var("HEARKEN_SIMULATION_SEEDS").map_or(scaled, |n| n.parse().unwrap());
     long::share(WHOLE, scaled)
 }
@@ -84,7 +85,12 @@ fn whatever_happens_the_model_holds() {
     let sum = run_all(seeds.clone());
     println!(
         "seeds {seeds:?}: {} messages written, {} blobs arrived, {} conversations ({} torn), {} ciphertexts and {} cells",
-        sum.written, sum.arrived, sum.conversations.0, sum.conversations.1, sum.sealed.0, sum.sealed.1
+        sum.written,
+        sum.arrived,
+        sum.conversations.0,
+        sum.conversations.1,
+        sum.sealed.0,
+        sum.sealed.1
     );
     println!("faults: {:?}", sum.faults);
     for (seed, broken) in sum.broken.iter().take(30) {
