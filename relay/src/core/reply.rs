@@ -90,6 +90,13 @@ fn fill(mut replies: Vec<Reply>, cells: u32) -> Vec<Reply> {
         replies.resize_with(cells as usize + 1, Reply::empty);
         return replies;
     }
+    // An answer of many cells that stops before its last: whoever counts them could tell it from a full one.
+    #[cfg(hearken_planted)]
+    let cells = if hearken_proto::planted::is("answer-a-cell-short") && cells > 1 {
+        cells - 1
+    } else {
+        cells
+    };
     replies.resize_with(cells as usize, Reply::empty);
     replies
 }
