@@ -135,6 +135,58 @@ fn a_claim_works_once_and_others_are_refused_counted_and_shown() {
 }
 
 #[test]
+fn a_sender_of_one_mailbox_is_never_that_of_another() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let (key, claim_key, own) = (net.key(), net.key(), net.key());
+    let taken = mailbox.send.public_key();
+    let link = net.link(0);
+    let mut thief = net.open(0, link);
+    let make =
+        Ask::Create(wire::Create { sender_public_key: taken.to_vec(), ..wire::Create::default() });
+    let reader = Some((Role::Receive, &key));
+    assert_refused(&net.ask(&mut thief, reader, make.clone()), Reason::Mismatch);
+    assert_done(&net.ask(&mut thief, None, create(&claim_key.public_key())));
+    assert_refused(&net.ask(&mut thief, None, make), Reason::Mismatch);
+    let link = net.link(0);
+    let mut joiner = net.open(0, link);
+    let claimer = Some((Role::Claim, &claim_key));
+    assert_refused(&net.ask(&mut joiner, claimer, claim(&taken)), Reason::Mismatch);
+    let link = net.link(0);
+    let mut joiner = net.open(0, link);
+    assert_done(&net.ask(&mut joiner, claimer, claim(&own.public_key())));
+    let blob = net.blob();
+    assert_done(&net.put(&mut mailbox, &blob));
+    let came = net.get(&mut mailbox, 0, 16);
+    assert_eq!(came.into_iter().map(|(_, blob)| blob).collect::<Vec<_>>(), [blob]);
+}
+
+#[test]
+fn a_reader_says_who_its_sender_is_where_the_relay_lost_the_claim() {
+    let mut net = Net::one();
+    let (key, claim_key, sender) = (net.key(), net.key(), net.key());
+    let link = net.link(0);
+    let mut reader = net.open(0, link);
+    let made = create(&claim_key.public_key());
+    assert_done(&net.ask(&mut reader, Some((Role::Receive, &key)), made));
+    let again = |sender: &[u8; 32]| {
+        Ask::Create(wire::Create { sender_public_key: sender.to_vec(), ..wire::Create::default() })
+    };
+    assert_done(&net.ask(&mut reader, None, again(&sender.public_key())));
+    assert_done(&net.ask(&mut reader, None, again(&sender.public_key())));
+    assert_refused(&net.ask(&mut reader, None, again(&[8; 32])), Reason::Mismatch);
+    let link = net.link(0);
+    let mut late = net.open(0, link);
+    let reply = net.ask(&mut late, Some((Role::Claim, &claim_key)), claim(&[9; 32]));
+    assert_refused(&reply, Reason::Claimed);
+    let (link, blob) = (net.link(0), net.blob());
+    let mut writer = net.open(0, link);
+    net.send(&mut writer, Some((Role::Send, &sender)), put(&blob), Some(&blob));
+    net.settle();
+    assert_done(&net.reply(&mut writer).0);
+}
+
+#[test]
 fn a_mailbox_made_again_for_its_sender_takes_no_claim() {
     let mut net = Net::one();
     let mut mailbox = net.mailbox(0);
