@@ -11,7 +11,6 @@ use super::packet::{Content, Fragment, Introduction, MailboxCard, Packet, Text};
 use super::records::{self, NewContact, Stage};
 use super::{MIGRATIONS, messages};
 use crate::contact::ContactId;
-use crate::error::ClientError;
 use crate::handshake::{self, Inviter};
 use crate::message::{Message, MessageId, MessageKind, MessageState};
 use crate::ratchet::Ratchet;
@@ -156,11 +155,11 @@ impl Inbox {
     }
 
     /// Damages one column of every row of one table, and reads everything that is ever read of the vault. Whatever the
-    /// value, that is an answer or [`ClientError`].
+    /// value, that is an answer or [`VaultError`].
     ///
     /// # Errors
     /// The first of them.
-    pub fn damage(&mut self, table: usize, column: usize, value: &[u8]) -> Result<(), ClientError> {
+    pub fn damage(&mut self, table: usize, column: usize, value: &[u8]) -> Result<(), VaultError> {
         let value = match value.split_first() {
             None | Some((0, _)) => Value::Null,
             Some((1, number)) => {
@@ -174,16 +173,11 @@ impl Inbox {
             Some((_, bytes)) => Value::Blob(bytes.to_vec()),
         };
         let db = self.vault.database();
-        let mut names = db
-            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
-            .map_err(VaultError::from)?;
-        let names: Vec<String> = names
-            .query_map([], |row| row.get(0))
-            .and_then(Iterator::collect)
-            .map_err(VaultError::from)?;
+        let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+        let names: Vec<String> =
+            names.query_map([], |row| row.get(0)).and_then(Iterator::collect)?;
         let Some(table) = names.get(table % names.len().max(1)) else { return Ok(()) };
-        let statement =
-            db.prepare(&format!("SELECT * FROM \"{table}\"")).map_err(VaultError::from)?;
+        let statement = db.prepare(&format!("SELECT * FROM \"{table}\""))?;
         let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         drop(statement);
         if let Some(column) = columns.get(column % columns.len().max(1)) {
@@ -193,7 +187,7 @@ impl Inbox {
         self.read_all()
     }
 
-    fn read_all(&self) -> Result<(), ClientError> {
+    fn read_all(&self) -> Result<(), VaultError> {
         let contact = self.contact;
         let db = self.vault.database();
         let looked = [
