@@ -5,6 +5,7 @@
 //! [`times`] finds moments in places. None of this proves that something is not there in a form that nobody thought of
 //! (compressed, encrypted under a key beside it); each proof says which forms it looks for by planting one of each.
 
+mod data_key;
 mod masks;
 mod memory;
 mod needles;
@@ -13,7 +14,9 @@ mod relay;
 mod search;
 mod times;
 mod vault;
+mod watch;
 
+pub use data_key::VaultKeys;
 pub use masks::{Mask, Masks};
 pub use memory::Image;
 pub use needles::{Needle, Needles, Strength};
@@ -22,3 +25,4 @@ pub use relay::LoggingRelay;
 pub use search::{Hit, Search};
 pub use times::{Moments, Written};
 pub use vault::{MailboxIds, Opened};
+pub use watch::Watch;

@@ -6,6 +6,10 @@
 //! (`device.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod device;
+#[cfg(hearken_planted)]
+mod planted;
+mod relations;
 mod relay_files;
 mod relay_memory;
 mod scenario;

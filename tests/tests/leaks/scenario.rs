@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use hearken_tests::leaks::{
-    FileTime, Image, LoggingRelay, Mask, Masks, Moments, Needles, Opened, Place, Search, folder,
-    written_at,
+    FileTime, Image, LoggingRelay, Mask, Masks, Moments, Needles, Opened, Place, Search, Watch,
+    folder, written_at,
 };
 use hearken_tests::programs::{Ended, PASSPHRASE, PATIENCE, Person};
 
@@ -57,6 +57,10 @@ pub struct Scenario {
     pub entry: Left,
     /// The vaults of the four, at the end.
     pub vaults: Vec<Opened>,
+    /// Every version of every file in the homes of the four that could be seen.
+    pub homes: Vec<Place>,
+    /// The two relays as the homes know them.
+    pub relay_addresses: Vec<String>,
 }
 
 impl Scenario {
@@ -97,6 +101,8 @@ pub fn run(planted: Option<&str>) -> Scenario {
         LoggingRelay::start(&entry_folder.path().join("relay"), &REMEMBERED, planted).unwrap();
     let relay_masks = Masks::before(relay.listen().unwrap(), 1).unwrap();
     let entry_masks = Masks::before(entry.listen().unwrap(), 2).unwrap();
+    let homes = ["amina", "ben", "cleo", "dora"].map(|name| temporary.path().join(name));
+    let watch = Watch::of(homes.into());
     let began = SystemTime::now();
     let mut people = People::new(temporary.path(), &relay, &entry, &relay_masks, &entry_masks);
     let early = people.meet();
@@ -124,7 +130,8 @@ pub fn run(planted: Option<&str>) -> Scenario {
     let entry_closed = once_forgotten(&entry, &entry_masks);
     let vaults = people.vaults();
 
-    let relays_address = relay.address().to_owned();
+    let homes = watch.seen();
+    let relay_addresses = vec![relay.address().to_owned(), entry.address().to_owned()];
     let left = |relay: LoggingRelay,
                 stats: &str,
                 temporary,
@@ -165,7 +172,7 @@ pub fn run(planted: Option<&str>) -> Scenario {
         open(&entry_masks, counts[1]),
     );
     Scenario {
-        keys: keys(early.iter().chain(&vaults), &relays_address),
+        keys: keys(early.iter().chain(&vaults), &relay_addresses.concat()),
         written: people.written,
         moments,
         began,
@@ -173,6 +180,8 @@ pub fn run(planted: Option<&str>) -> Scenario {
         relay: relay_left,
         entry: entry_left,
         vaults,
+        homes,
+        relay_addresses,
     }
 }
 
