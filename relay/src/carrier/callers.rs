@@ -211,6 +211,12 @@ impl MaskedSocket {
         if let Poll::Ready(Ok(count)) = received {
             let now = Instant::now();
             for meta in meta.iter_mut().take(count) {
+                // Where a client is, in the log and in memory.
+                #[cfg(hearken_planted)]
+                if hearken_proto::planted::is("relay-leaks") {
+                    tracing::trace!(from = %meta.addr, "datagrams");
+                    continue;
+                }
                 meta.addr = self.callers.mask(&meta.addr, now);
             }
         }
@@ -219,8 +225,11 @@ impl MaskedSocket {
 
     #[inline(never)]
     fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let real = self.callers.real(&transmit.destination);
+        #[cfg(hearken_planted)]
+        let real = real.or(Some(transmit.destination));
         // Forgotten: whoever it was for has been gone for a while, and the datagram is lost like any other.
-        let Some(destination) = self.callers.real(&transmit.destination) else { return Ok(()) };
+        let Some(destination) = real else { return Ok(()) };
         self.socket.try_send(&Transmit { destination, ..transmit.clone() })
     }
 }

@@ -118,6 +118,11 @@ fn store(
     let space = Space::Day(day);
     tx.put(space, &blob_key(&mailbox, position), row_bytes);
     tx.put(space, &seen_key(&mailbox, &put.put_id), row.incarnation.to_vec());
+    // A time to the millisecond of what a client did, in a row of its own.
+    #[cfg(hearken_planted)]
+    if hearken_proto::planted::is("relay-leaks") {
+        tx.put(space, &[b"z", &now.0.to_be_bytes()[..]].concat(), Vec::new());
+    }
     row.newest = position;
     row.newest_goes = goes;
     row.days.retain(|at| at.day >= now.day());
