@@ -30,7 +30,7 @@ pub(super) fn load(
     object: &ObjectId,
     hour: UnixHour,
 ) -> Result<Option<ObjectRow>, StoreError> {
-    let bytes = tx.read(Space::Rows, &key(Kind::Object, object.as_bytes()))?;
+    let bytes = tx.read_uncached(Space::Rows, &key(Kind::Object, object.as_bytes()))?;
     let row = row_of(bytes.as_deref())?;
     Ok(Some(row).filter(|row| hour < row.goes))
 }

@@ -20,7 +20,7 @@ pub(super) fn get(
     hour: UnixHour,
 ) -> Result<Answer, StoreError> {
     let missing = Ok(Answer::Refused(Reason::NotYours));
-    let bytes = store.read(Space::Rows, &key(Kind::Object, object.as_bytes()))?;
+    let bytes = store.read_uncached(Space::Rows, &key(Kind::Object, object.as_bytes()))?;
     let row = row_of(bytes.as_deref())?;
     if !row.complete || hour >= row.goes {
         return missing;

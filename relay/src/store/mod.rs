@@ -116,6 +116,15 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Io`], [`StoreError::Corrupt`], [`StoreError::Unavailable`].
     fn read(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// As [`Store::read`], past whatever the engine keeps in memory of rows that were read or written before: for rows
+    /// whose presence must not show in how long that takes.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn read_uncached(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(space, key)
+    }
+
     /// At most `limit` rows with `from <= key < to`, in ascending order of keys, committed state only. Rows deleted
     /// before `from` cost nothing: begin at a cursor, never at a first key. Empty where `from >= to`.
     ///

@@ -51,6 +51,17 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// As [`Transaction::read`], but see [`Store::read_uncached`].
+    ///
+    /// # Errors
+    /// Those of [`Store::read`].
+    pub fn read_uncached(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.overlay.get(&space).and_then(|rows| rows.get(key)) {
+            Some(value) => Ok(value.clone()),
+            None => self.store.read_uncached(space, key),
+        }
+    }
+
     /// At most `limit` rows with `from <= key < to`, ascending, as this transaction leaves them so far.
     ///
     /// # Errors

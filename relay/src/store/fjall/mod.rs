@@ -264,6 +264,10 @@ impl Store for FjallStore {
         })
     }
 
+    fn read_uncached(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with_engine(|engine| engine.read(space, key))
+    }
+
     fn range(
         &self,
         space: Space,
