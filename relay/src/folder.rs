@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
@@ -18,7 +18,7 @@ use rand_core::TryRng;
 use zeroize::Zeroizing;
 
 use crate::config::{Listen, PublicHost};
-use crate::store::key_files::sync_folder;
+use crate::store::key_files::{make_folder, sync_folder};
 use crate::store::{KeyFolder, StoreError};
 
 /// The configuration that `init` writes: every key, documented, at its default.
@@ -195,8 +195,7 @@ impl Folder {
             Content::Restoring => return Err(FolderError::Restoring),
             Content::Nothing | Content::Unfinished | Content::Foreign => {}
         }
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
-        made.map_err(io_error("the data folder", "made"))?;
+        make_folder(&self.path).map_err(io_error("the data folder", "made"))?;
         let _lock = self.lock()?;
         // Another process may have been faster.
         if self.content()? == Content::Relay {

@@ -244,6 +244,8 @@ fn rebuild(
     let folder: PathBuf = home.join(VAULT_FOLDER);
     fs::rename(unfinished, &folder)?;
     files::sync_folder(home)?;
+    // The home may have been made by a process that was ended before it could make the name durable.
+    files::sync_name(home)?;
     Ok(Origin { folder, key, header: *slots.header(), positions })
 }
 

@@ -4,13 +4,28 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Makes a folder, with those above it, that only its owner may enter. One that is there is left as it is.
+/// Makes a folder, with those above it, that only its owner may enter, and makes the names of those that were made durable.
+/// One that is there is left as it is.
 pub(super) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made = folder.ancestors().take_while(missing).count();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder)?;
+    folder.ancestors().take(made).try_for_each(sync_name)
+}
+
+/// Makes the name of a folder durable.
+pub(super) fn sync_name(folder: &Path) -> io::Result<()> {
+    let Some(above) = folder.parent() else { return Ok(()) };
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+    match sync_folder(above) {
+        // Whoever may not read the folder above cannot sync it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Options for a file that only its owner may read and write.

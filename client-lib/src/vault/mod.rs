@@ -259,6 +259,8 @@ fn build(
     files::sync_folder(&unfinished)?;
     fs::rename(&unfinished, folder)?;
     files::sync_folder(home)?;
+    // The home may have been made by a process that was ended before it could make the name durable.
+    files::sync_name(home)?;
     Ok(())
 }
 

@@ -40,13 +40,7 @@ impl KeyFolder {
     /// [`StoreError::Io`], [`StoreError::Full`].
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let failed = |error: io::Error| StoreError::io("opening the folder of keys", &error);
-        if !folder.try_exists().map_err(failed)? {
-            fs::create_dir_all(folder).map_err(failed)?;
-            restrict_folder(folder).map_err(failed)?;
-            if let Some(parent) = folder.parent() {
-                sync_folder(parent).map_err(failed)?;
-            }
-        }
+        make_folder(folder).map_err(failed)?;
         let keys = Self { folder: folder.to_owned() };
         for name in keys.entries().map_err(failed)? {
             let path = keys.folder.join(&name);
@@ -206,14 +200,25 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-#[cfg(unix)]
-fn restrict_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn restrict_folder(_folder: &Path) -> io::Result<()> {
+/// Makes a folder that only its owner may enter, with those above it, and makes their names durable. The folder's own name
+/// is made durable even where it is there: whoever made it may have been ended before that.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made = folder.ancestors().take_while(missing).count();
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    for path in folder.ancestors().take(made.max(1)) {
+        let Some(above) = path.parent() else { continue };
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match sync_folder(above) {
+            // Whoever may not read the folder above cannot sync it.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            _ => {}
+        }
+    }
     Ok(())
 }
 

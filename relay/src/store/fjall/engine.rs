@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::fjall::{
@@ -19,6 +19,7 @@ use hearken_proto::time::UnixDay;
 use super::folder::RESTORE;
 use super::journal::{COMMIT_KEY, CommitRecord};
 use crate::store::frozen::page_of;
+use crate::store::key_files::sync_folder;
 use crate::store::{Batch, Row, Space, StoreError};
 
 /// Blocks of tables kept in memory. The system's own page cache does the rest.
@@ -41,6 +42,11 @@ const SEALED_MAX: usize = 3;
 /// As [`SEALED_MAX`], of the 30 runs at level 0 at which the library stops.
 const RUNS_MAX: usize = 20;
 
+/// What a blob's row takes in a table, for what deleted ones still take.
+const BLOB_BYTES: u64 = 2_500;
+/// Less than this of deleted rows is left to the library, which merges tables when there are more of them.
+const GARBAGE_MIN: u64 = 32 << 20;
+
 const ROWS: &str = "rows";
 const COMMITS: &str = "commits";
 const DAY_PREFIX: &str = "day-";
@@ -51,6 +57,8 @@ pub(super) struct Engine {
     rows: Keyspace,
     commits: Keyspace,
     days: BTreeMap<UnixDay, Keyspace>,
+    /// By day, rows deleted since its tables were last merged into one run: some of them were of tables.
+    deleted: Mutex<BTreeMap<UnixDay, u64>>,
     /// This opening's own: a snapshot of another one means nothing here.
     opening: Arc<()>,
     db: Database,
@@ -68,6 +76,19 @@ pub(super) enum CommitFailure {
     Poisoned,
     /// Something may have reached the journal.
     Undecided(StoreError),
+}
+
+/// A day to be tidied, apart from its engine so that nothing waits for it.
+pub(super) struct Untidy(Keyspace);
+
+impl Untidy {
+    /// Merges the day's tables into one run without what was deleted. Takes as long as rewriting what is left.
+    pub(super) fn tidy(&self) -> Result<(), StoreError> {
+        guarded("a table of the store", || {
+            self.0.rotate_memtable_and_wait()?;
+            self.0.major_compact()
+        })
+    }
 }
 
 impl Engine {
@@ -89,9 +110,11 @@ impl Engine {
                     days.insert(UnixDay(day), db.keyspace(&name, options)?);
                 }
             }
-            let snapshot = RwLock::new(Arc::new(db.snapshot()));
-            Ok(Self { snapshot, rows, commits, days, opening: Arc::new(()), db })
+            let deleted = days.iter().map(|(day, of)| (*day, of.tree.tombstone_count())).collect();
+            let (snapshot, deleted) = (RwLock::new(Arc::new(db.snapshot())), Mutex::new(deleted));
+            Ok(Self { snapshot, rows, commits, days, deleted, opening: Arc::new(()), db })
         })
+        .and_then(|engine| sync_name(&engine.rows).map(|()| engine))
     }
 
     /// The number of the last commit; zero where there was none.
@@ -172,6 +195,7 @@ impl Engine {
             {
                 let name = format!("{DAY_PREFIX}{}", day.0);
                 let keyspace = guarded("the list of days", || self.db.keyspace(&name, options))?;
+                sync_name(&keyspace)?;
                 self.days.insert(day, keyspace);
             }
         }
@@ -204,8 +228,29 @@ impl Engine {
             Err(Panicked) => return Err(CommitFailure::Undecided(corrupt("the journal"))),
         }
         self.refresh_snapshot();
+        self.note_deleted(batch);
         self.bound_memory();
         Ok(())
+    }
+
+    /// A day whose tables are mostly deleted rows. The library merges tables when more come; after a drain none do.
+    pub(super) fn untidy_day(&self) -> Option<Untidy> {
+        self.refresh_snapshot();
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.days.iter().find_map(|(day, keyspace)| {
+            let garbage = deleted.get(day)?.saturating_mul(BLOB_BYTES);
+            let is_untidy = garbage >= GARBAGE_MIN && garbage >= keyspace.tree.disk_space() / 3;
+            is_untidy.then(|| deleted.remove(day)).map(|_| Untidy(keyspace.clone()))
+        })
+    }
+
+    fn note_deleted(&self, batch: &Batch) {
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        for (space, _, value) in batch.writes() {
+            if let (Space::Day(day), None) = (space, value) {
+                *deleted.entry(day).or_default() += 1;
+            }
+        }
     }
 
     /// Makes reads see what was committed last, and lets tables go that only the former snapshot held.
@@ -305,6 +350,13 @@ impl Engine {
             let _ = caught(|| keyspace.rotate_memtable());
         }
     }
+}
+
+/// Makes the names of the keyspaces' folders durable. The library syncs what is in them, and not what they are called: after
+/// a power cut it would pass over what its journal holds for a keyspace that has no folder, without a word.
+fn sync_name(keyspace: &Keyspace) -> Result<(), StoreError> {
+    let failed = |error: std::io::Error| StoreError::io("making the store", &error);
+    keyspace.path().parent().map_or(Ok(()), sync_folder).map_err(failed)
 }
 
 fn options() -> KeyspaceCreateOptions {

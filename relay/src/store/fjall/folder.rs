@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::store::key_files::sync_folder;
+use crate::store::key_files::{make_folder, sync_folder};
 use crate::store::{StoreError, first_position};
 
 /// The format that this program reads and writes.
@@ -45,7 +45,7 @@ impl DataFolder {
     /// Makes the folder where it is absent, and locks it.
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         let failed = |error: io::Error| StoreError::io("opening the data folder", &error);
-        fs::create_dir_all(path).map_err(failed)?;
+        make_folder(path).map_err(failed)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
