@@ -5,7 +5,7 @@
 //! its own; a sync covers what was noted before it began; what cannot be replayed is an error. Deliberately not here:
 //! reads, locks, file modes, times, and sockets in the folder.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -104,7 +104,31 @@ impl Record {
         Ok(Self { entries: reader.entries })
     }
 
-    /// What a process said in whole lines before entry `end`, with the entry that completed each line.
+    /// The same record in which every sync of a file or folder that was made under a path for which `swallowed` holds
+    /// reported success and did nothing. The folder that holds everything has the empty path.
+    #[must_use]
+    pub fn with_swallowed_syncs(&self, swallowed: impl Fn(&Path) -> bool) -> Self {
+        let mut chosen: HashSet<Node> = HashSet::new();
+        if swallowed(Path::new("")) {
+            chosen.insert(Node::ROOT);
+        }
+        let mut record = self.clone();
+        for entry in &mut record.entries {
+            match &entry.what {
+                What::FileMade(path, node) | What::FolderMade(path, node) if swallowed(path) => {
+                    chosen.insert(*node);
+                }
+                What::Synced { node, begun: _ } if chosen.contains(node) => {
+                    // In its place, so that every other entry keeps its own.
+                    entry.what = What::Synced { node: *node, begun: 0 };
+                }
+                _ => {}
+            }
+        }
+        record
+    }
+
+    /// What a process said in whole lines, with the entry that completed each line.
     #[must_use]
     pub fn lines(&self, who: char) -> Vec<(usize, String)> {
         let mut lines = Vec::new();

@@ -129,6 +129,17 @@ impl Told {
         (self.acknowledged.len(), epochs.len())
     }
 
+    /// The same, of a relay that acknowledged each blob when it had not even left its client.
+    #[must_use]
+    pub fn with_early_acknowledgements(mut self) -> Self {
+        for (at, number) in &mut self.acknowledged {
+            if let Some((put_at, _)) = self.put.iter().find(|(_, put)| put == number) {
+                *at = *put_at;
+            }
+        }
+        self
+    }
+
     /// Whether `found` has everything that it may not have lost when the first `len` entries of the record had happened,
     /// and nothing twice or out of order.
     ///

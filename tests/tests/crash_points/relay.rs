@@ -1,85 +1,71 @@
-//! The relay's crash points.
+//! The relay's crash points, and the faults that they show.
 
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
+use hearken_tests::crash::Record;
 use hearken_tests::crash::relay::{Told, open};
-use hearken_tests::crash::{Disk, Entry, Loss, Record, What};
-use hearken_tests::long;
 
-use crate::scenario::{LOADER, RELAY, Scenario, scratch};
+use crate::points::{first_failure, points, try_all};
+use crate::scenario::{LOADER, RELAY, scenario};
 
-/// The losses that each crash point is tried with, by the run's depth.
-pub(crate) fn losses(point: usize, all: bool) -> Vec<Loss> {
-    let seed = point as u64;
-    let every = [
-        Loss::Everything,
-        Loss::Some(seed),
-        Loss::Contents,
-        Loss::Ordered(seed),
-        Loss::Names,
-        Loss::Nothing,
-    ];
-    if all { every.to_vec() } else { vec![every[point % every.len()]] }
+fn told() -> Told {
+    Told::of(&scenario().record, RELAY, LOADER).unwrap()
 }
 
-/// The crash points of a process: before each of its syncs ends, and after it; with `all`, after each entry.
-pub(crate) fn points(record: &Record, who: char, all: bool) -> Vec<usize> {
-    let mut points = Vec::new();
-    for (at, entry) in record.entries.iter().enumerate().filter(|(_, entry)| entry.who == who) {
-        match entry.what {
-            What::Synced { .. } => points.extend([at, at + 1]),
-            What::SyncBegun(_) => {}
-            _ if all => points.push(at + 1),
-            _ => {}
-        }
-    }
-    points.dedup();
-    points
-}
-
-/// Tries one crash point with one loss. Answers how long the opening took.
-pub(crate) fn try_point(
-    entries: &[Entry],
-    told: &Told,
-    len: usize,
-    loss: Loss,
-) -> Result<Duration, String> {
-    let folder = scratch();
-    let place = || format!("crash point {len}, {loss:?}");
-    Disk::after(&entries[..len])
-        .and_then(|disk| disk.rebuild(folder.path(), loss, &["relay"]))
-        .map_err(|error| format!("{}: {error}", place()))?;
-    let found = open(&folder.path().join("relay"));
-    let found = found.map_err(|error| format!("{}: {error:#}", place()))?;
-    told.check(&found, len).map_err(|error| format!("{}: {error:#}", place()))?;
+fn trial(told: &Told, folder: &Path, len: usize) -> Result<Duration, String> {
+    let found = open(&folder.join("relay")).map_err(|error| format!("{error:#}"))?;
+    told.check(&found, len).map_err(|error| format!("{error:#}"))?;
     Ok(found.took)
 }
 
-/// Every crash point of the relay in this run's share.
-pub(crate) fn survives_every_crash_point(scenario: &Scenario) {
-    let told = Told::of(&scenario.record, RELAY, LOADER).unwrap();
+#[test]
+fn the_relay_recovers_from_every_crash_point_and_has_lost_nothing_that_it_acknowledged() {
+    let scenario = scenario();
+    let told = told();
     let (acknowledged, epochs) = told.amounts();
     assert!(acknowledged as u64 >= 3 * scenario.amount.blobs && epochs >= 2);
-    let all = long::is_long();
-    let points = points(&scenario.record, RELAY, all);
-    let share = long::share(points.len() as u64, u64::MAX);
-    let (mut tried, mut longest) = (0, Duration::ZERO);
-    let begun = Instant::now();
-    let mut failures = Vec::new();
-    for at in share {
-        let len = points[usize::try_from(at).unwrap()];
-        for loss in losses(len, all) {
-            match try_point(&scenario.record.entries, &told, len, loss) {
-                Ok(took) => longest = longest.max(took),
-                Err(failure) => failures.push(failure),
-            }
-            tried += 1;
-        }
-    }
-    println!(
-        "{} crash points of the relay, {tried} recoveries in {:?}, the longest opening {longest:?}",
-        points.len(),
-        begun.elapsed()
-    );
-    assert!(failures.is_empty(), "{} of {tried}:\n{}", failures.len(), failures.join("\n"));
+    let points = points(&scenario.record, &[RELAY]);
+    let trial = |folder: &Path, len| trial(&told, folder, len);
+    try_all("relay", &scenario.record, &points, &["relay"], &trial);
+}
+
+/// Whether the fault is noticed that made `record` of the scenario's, or `told` of what was told.
+fn is_noticed(record: &Record, told: &Told) -> bool {
+    let points = points(record, &[RELAY]);
+    let trial = |folder: &Path, len| trial(told, folder, len);
+    first_failure(record, &points, &["relay"], &trial).is_some()
+}
+
+fn swallowed_sync_is_noticed(swallowed: impl Fn(&Path) -> bool) -> bool {
+    is_noticed(&scenario().record.with_swallowed_syncs(swallowed), &told())
+}
+
+#[test]
+fn a_swallowed_sync_of_the_journal_is_noticed() {
+    let is_journal = |path: &Path| path.extension().is_some_and(|end| end == "jnl");
+    assert!(swallowed_sync_is_noticed(is_journal));
+}
+
+#[test]
+fn a_swallowed_sync_of_a_key_file_is_noticed() {
+    let is_key = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("epoch-keys"));
+    assert!(swallowed_sync_is_noticed(is_key));
+}
+
+#[test]
+fn a_folder_of_keys_that_is_not_synced_is_noticed() {
+    assert!(swallowed_sync_is_noticed(|path| path.ends_with("day-keys")));
+    assert!(swallowed_sync_is_noticed(|path| path.ends_with("epoch-keys")));
+}
+
+#[test]
+fn names_of_the_data_folder_and_of_keyspaces_that_are_not_synced_are_noticed() {
+    assert!(swallowed_sync_is_noticed(|path| path == Path::new("")));
+    assert!(swallowed_sync_is_noticed(|path| path.ends_with("keyspaces")));
+}
+
+#[test]
+fn an_acknowledgement_before_the_commit_is_noticed() {
+    assert!(is_noticed(&scenario().record, &told().with_early_acknowledgements()));
 }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hearken_tests::crash::{Clock, Record, Recorder, loader};
@@ -34,7 +35,7 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    pub(crate) fn of_this_run() -> Self {
+    fn of_this_run() -> Self {
         if long::is_long() {
             Self { texts: 200, blobs: 200 }
         } else {
@@ -53,14 +54,21 @@ pub(crate) struct Scenario {
     _folder: tempfile::TempDir,
 }
 
+/// The one scenario of this run.
+pub(crate) fn scenario() -> &'static Scenario {
+    static SCENARIO: OnceLock<Scenario> = OnceLock::new();
+    SCENARIO.get_or_init(|| record(Amount::of_this_run()))
+}
+
 /// Runs the real programs. The relay is stopped and started once, its midnight comes, and it is killed at the end.
-pub(crate) fn record(amount: Amount) -> Scenario {
+fn record(amount: Amount) -> Scenario {
     let folder = tempfile::tempdir().unwrap();
     let world = folder.path().canonicalize().unwrap().join("world");
     std::fs::create_dir(&world).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let to_midnight = DAY_MS - i64::try_from(now).unwrap() % DAY_MS;
-    let clock = Clock::make(&folder.path().join("clock"), to_midnight - BEFORE_MIDNIGHT_MS).unwrap();
+    let clock =
+        Clock::make(&folder.path().join("clock"), to_midnight - BEFORE_MIDNIGHT_MS).unwrap();
     let recorder = Recorder::begin(&world, &folder.path().join("record")).unwrap();
     let environment = |who| {
         let mut environment = clock.environment().unwrap();

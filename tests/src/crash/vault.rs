@@ -1,0 +1,177 @@
+//! What a vault that opens after a crash has, and whether that is all that it may not have lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use hearken_client_lib::vault::{Vault, VaultError};
+use serde_json::Value;
+
+use super::record::Record;
+use crate::programs::PASSPHRASE;
+
+/// As many as the vault has; those of an opened vault were applied by the program that made it.
+const MIGRATIONS: &[&str] = &[""];
+
+/// A text in a vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Its id, in hexadecimal.
+    pub id: String,
+    /// Its words.
+    pub text: String,
+    /// 0 waits for a relay, 1 a relay has it, 2 it was received.
+    pub state: i64,
+    /// An own one was sealed, so that the ratchet has moved on.
+    pub sealed: bool,
+}
+
+/// What is found in a home.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Own texts, oldest first.
+    pub own: Vec<Text>,
+    /// Texts that came, oldest first.
+    pub received: Vec<Text>,
+    /// Ids of contacts, in hexadecimal.
+    pub contacts: BTreeSet<String>,
+    /// How long the opening took.
+    pub took: Duration,
+}
+
+/// Opens the vault in a home, checks the whole database, and reads every text. `None` where there is no vault.
+///
+/// # Errors
+/// When there is one and it does not open, or is damaged.
+pub fn open(home: &Path) -> Result<Option<Found>> {
+    let begun = Instant::now();
+    let vault = match Vault::open(home, PASSPHRASE.as_bytes(), MIGRATIONS) {
+        Err(VaultError::NoVault) => return Ok(None),
+        vault => vault.context("opening the vault")?,
+    };
+    let took = begun.elapsed();
+    let db = vault.database();
+    let whole: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+    ensure!(whole == "ok", "the database is damaged: {whole}");
+    let mut found = Found { took, ..Found::default() };
+    let mut rows = db.prepare(
+        "SELECT lower(hex(id)), from_me, text, state, sealed FROM message WHERE kind = 0 ORDER BY seq",
+    )?;
+    let texts = rows.query_map([], |row| {
+        let text =
+            Text { id: row.get(0)?, text: row.get(2)?, state: row.get(3)?, sealed: row.get(4)? };
+        Ok((row.get::<_, bool>(1)?, text))
+    })?;
+    for text in texts {
+        let (from_me, text) = text?;
+        if from_me { found.own.push(text) } else { found.received.push(text) }
+    }
+    let gaps: i64 =
+        db.query_row("SELECT count(*) FROM message WHERE kind = 1", [], |row| row.get(0))?;
+    ensure!(gaps == 0, "{gaps} gaps");
+    let mut rows = db.prepare("SELECT lower(hex(id)) FROM contact")?;
+    found.contacts = rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(Some(found))
+}
+
+/// What a person's programs had said, and those of the person at the other end, and by when.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The vault was made.
+    made: Option<usize>,
+    /// Contacts that were shown.
+    contacts: Vec<(usize, String)>,
+    /// Own texts that were reported sent.
+    sent: Vec<(usize, String)>,
+    /// Texts that were shown, with their words.
+    shown: Vec<(usize, String, String)>,
+    /// Texts of this person that the other one was shown.
+    shown_to_other: Vec<(usize, String)>,
+}
+
+impl Told {
+    /// What the programs of `own` and `other` said.
+    #[must_use]
+    pub fn of(record: &Record, own: char, other: char) -> Self {
+        let mut told = Self::default();
+        for (at, line) in lines(record, own) {
+            let part = |key: &str| line[key].as_str().map(ToOwned::to_owned);
+            if line["recovery_phrase"].is_array() {
+                told.made = Some(at);
+            }
+            if let (Some(contact), None) = (part("contact"), part("kind")) {
+                told.contacts.push((at, contact));
+            }
+            match (part("message"), part("kind"), part("text")) {
+                (Some(id), Some(kind), Some(text)) if kind == "text" => {
+                    told.shown.push((at, id, text));
+                }
+                (Some(id), None, _) if line["state"] == "sent" => told.sent.push((at, id)),
+                _ => {}
+            }
+        }
+        let texts = lines(record, other).into_iter().filter(|(_, line)| line["kind"] == "text");
+        told.shown_to_other = texts
+            .filter_map(|(at, line)| Some((at, line["message"].as_str()?.to_owned())))
+            .collect();
+        told
+    }
+
+    /// How many texts were reported sent, and how many shown.
+    #[must_use]
+    pub fn amounts(&self) -> (usize, usize) {
+        (self.sent.len(), self.shown.len())
+    }
+
+    /// How many texts were reported sent before entry `len`.
+    #[must_use]
+    pub fn sent_before(&self, len: usize) -> usize {
+        self.sent.iter().filter(|(at, _)| *at < len).count()
+    }
+
+    /// From when on there is somebody to write to.
+    #[must_use]
+    pub fn met(&self) -> Option<usize> {
+        self.contacts.first().map(|(at, _)| *at)
+    }
+
+    /// Whether `found` has everything that it may not have lost when the first `len` entries of the record had happened.
+    ///
+    /// # Errors
+    /// What it has lost.
+    pub fn check(&self, found: Option<&Found>, len: usize) -> Result<()> {
+        let Some(found) = found else {
+            ensure!(self.made.is_none_or(|at| at >= len), "the vault is lost");
+            return Ok(());
+        };
+        for (_, contact) in self.contacts.iter().filter(|(at, _)| *at < len) {
+            ensure!(found.contacts.contains(contact), "a contact is lost");
+        }
+        let own: BTreeMap<&str, &Text> =
+            found.own.iter().map(|text| (text.id.as_str(), text)).collect();
+        ensure!(own.len() == found.own.len(), "an own text is there twice");
+        for (_, id) in self.sent.iter().filter(|(at, _)| *at < len) {
+            let text = own.get(id.as_str()).context("a text that was reported sent is lost")?;
+            ensure!(text.state >= 1, "a text that was reported sent waits again");
+        }
+        // Else the ratchet went back behind what the other side has, and would give the same keys again.
+        for (_, id) in self.shown_to_other.iter().filter(|(at, _)| *at < len) {
+            let text = own.get(id.as_str()).context("a text that the other side has is forgotten")?;
+            ensure!(text.sealed, "a text that the other side has is to be sealed again");
+        }
+        let received: BTreeMap<&str, &str> =
+            found.received.iter().map(|text| (text.id.as_str(), text.text.as_str())).collect();
+        ensure!(received.len() == found.received.len(), "a text that came is there twice");
+        for (_, id, text) in self.shown.iter().filter(|(at, ..)| *at < len) {
+            let kept = received.get(id.as_str()).context("a text that was shown is lost")?;
+            ensure!(kept == text, "a text that was shown is another");
+        }
+        Ok(())
+    }
+}
+
+fn lines(record: &Record, who: char) -> Vec<(usize, Value)> {
+    let lines = record.lines(who).into_iter();
+    lines.filter_map(|(at, line)| Some((at, serde_json::from_str(&line).ok()?))).collect()
+}
