@@ -206,6 +206,11 @@ impl Receiver {
             }
         }
         self.phase = Phase::Watching { newest: watching.newest };
+        if self.cursor > 0 {
+            // What was stored may not have been acknowledged, or not durably: a mailbox full of it would stay so, since
+            // nothing new could come to be acknowledged.
+            self.acknowledge(self.cursor, router);
+        }
         ReceiverStep::Watching {
             claims_refused: watching.claims_refused,
             is_untouched: !watching.claimed && watching.newest <= self.cursor,

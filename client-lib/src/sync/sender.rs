@@ -341,6 +341,8 @@ impl Sender {
     pub(crate) fn poll_timeout(&self) -> Option<UnixMillis> {
         let idle = (self.phase == Phase::Ready && self.in_flight.is_empty())
             .then(|| UnixMillis(self.last_used.0.saturating_add(IDLE_MS_MAX)));
-        [self.retry_at, idle].into_iter().flatten().min()
+        // With cells in flight it is their answers that are waited for: to be called at once would change nothing.
+        let retry_at = self.retry_at.filter(|_| self.in_flight.is_empty());
+        [retry_at, idle].into_iter().flatten().min()
     }
 }
