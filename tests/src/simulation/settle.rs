@@ -100,8 +100,9 @@ impl World {
             let lines = client.history(contact).map_err(super::world::vault)?;
             let waits = client.outbox(contact, 0).map_err(super::world::vault)?.len();
             if waits > 0 {
+                let why = client.sync_outcome(true).map_err(super::world::vault)?;
                 return Err(Broken::Stuck(format!(
-                    "conversation {at}: {waits} cells wait in the outbox of {reader}"
+                    "conversation {at}: {waits} cells wait in the outbox of {reader}: {why:?}"
                 )));
             }
             self.model.has_arrived(at, from, &lines)?;

@@ -355,7 +355,9 @@ impl World {
             } else {
                 // What waited for keys is a matter of the vault alone.
                 of.count_lost = true;
-                forget_unsealed(of, &image.view, conversation, who);
+                if of.torn.is_none() {
+                    forget_unsealed(of, &image.view, conversation, who);
+                }
             }
         }
         // A join under way whose keys the copy does not have.
@@ -609,7 +611,8 @@ fn forget_unsealed(
     let there = |written: &Written| {
         lines.is_some_and(|lines| lines.iter().any(|(id, _)| *id == written.id))
     };
-    of.written.retain(|written| written.from != who || there(written));
+    of.written
+        .retain(|written| written.from != who || !written.sealed.is_empty() || there(written));
 }
 
 fn lock(lie: &Mutex<Lie>) -> std::sync::MutexGuard<'_, Lie> {

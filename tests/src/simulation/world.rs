@@ -202,7 +202,10 @@ impl World {
             })
             .collect();
         let (arrival, dials) = (self.network.next_arrival(), self.dials.len());
-        format!("people {people:?}, relays {relays:?}, arrival {arrival:?} at {}, dials {dials}", self.now)
+        format!(
+            "people {people:?}, relays {relays:?}, arrival {arrival:?} at {}, dials {dials}",
+            self.now
+        )
     }
 
     fn next_due(&self) -> Option<u64> {
