@@ -45,7 +45,26 @@ pub fn cells(session: &Session, from: From) -> Result<Vec<Cell>> {
 
 /// What can be counted on a link without opening a seal: for each route, in the order in which they began, the cells each
 /// way with their kinds and reasons, in the order in which they were sent.
-pub type Shape = Vec<[Vec<(Kind, Option<CloseReason>)>; 2]>;
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape(pub Vec<RouteShape>);
+
+/// What passed on one route: what the client sent, and what the relay did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteShape([Vec<(Kind, Option<CloseReason>)>; 2]);
+
+impl RouteShape {
+    /// Cells in both directions.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// The kind of the client's first cell.
+    #[must_use]
+    pub fn begins_with(&self) -> Option<Kind> {
+        self.0[0].first().map(|(kind, _)| *kind)
+    }
+}
 
 /// The shape of what passed on a link.
 ///
@@ -53,16 +72,16 @@ pub type Shape = Vec<[Vec<(Kind, Option<CloseReason>)>; 2]>;
 /// As [`cells`].
 pub fn shape(session: &Session) -> Result<Shape> {
     let mut routes: Vec<u64> = Vec::new();
-    let mut shape = Shape::new();
+    let mut shape = Shape::default();
     for (at, from) in [From::Client, From::Relay].into_iter().enumerate() {
         for cell in cells(session, from)? {
             let route = routes.iter().position(|route| *route == cell.route());
             let route = route.unwrap_or_else(|| {
                 routes.push(cell.route());
-                shape.push(Default::default());
+                shape.0.push(RouteShape::default());
                 routes.len() - 1
             });
-            shape[route][at].push((cell.kind(), cell.close_reason()));
+            shape.0[route].0[at].push((cell.kind(), cell.close_reason()));
         }
     }
     Ok(shape)

@@ -22,7 +22,10 @@ use sha2::{Sha256, Sha384};
 
 /// Secrets by label and client random.
 #[derive(Default)]
-pub struct KeyLog(Mutex<HashMap<(String, Vec<u8>), Vec<u8>>>);
+pub struct KeyLog(Mutex<Secrets>);
+
+#[derive(Default)]
+struct Secrets(HashMap<(String, Vec<u8>), Vec<u8>>);
 
 impl KeyLog {
     /// Reads a key log file.
@@ -52,6 +55,7 @@ impl KeyLog {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
         secrets
+            .0
             .iter()
             .map(|((label, random), secret)| format!("{label} {} {}\n", hex(random), hex(secret)))
             .collect()
@@ -59,12 +63,12 @@ impl KeyLog {
 
     pub(super) fn secret(&self, label: &str, random: &[u8]) -> Option<Vec<u8>> {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.get(&(label.to_owned(), random.to_vec())).cloned()
+        secrets.0.get(&(label.to_owned(), random.to_vec())).cloned()
     }
 
     fn insert(&self, label: &str, random: Vec<u8>, secret: Vec<u8>) {
         let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.insert((label.to_owned(), random), secret);
+        secrets.0.insert((label.to_owned(), random), secret);
     }
 }
 

@@ -5,6 +5,7 @@
 //! recorded can be written as a pcap file, for other programs to read.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -124,14 +125,15 @@ impl Shared {
         while !self.over.load(Ordering::Relaxed) {
             let Ok((length, client)) = self.socket.recv_from(&mut buffer) else { continue };
             self.note(client, true, &buffer[..length]);
-            if !clients.contains_key(&client) {
-                let Ok(lane) = self.lane(client) else { continue };
-                clients.insert(client, lane);
-            }
-            if let Some((socket, _)) = clients.get(&client) {
-                // A relay that is away loses datagrams, as on any network.
-                let _ = socket.send(&buffer[..length]);
-            }
+            let (socket, _) = match clients.entry(client) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let Ok(lane) = self.lane(client) else { continue };
+                    new.insert(lane)
+                }
+            };
+            // A relay that is away loses datagrams, as on any network.
+            let _ = socket.send(&buffer[..length]);
         }
         for (_, back) in clients.into_values() {
             let _ = back.join();

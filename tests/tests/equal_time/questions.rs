@@ -32,7 +32,7 @@ const AGAIN: usize = 16;
 
 /// A command that may be refused as not one's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
+pub(crate) enum Question {
     Get,
     Watch,
     Ack,
@@ -45,7 +45,7 @@ pub enum Question {
 }
 
 /// All of them.
-pub const QUESTIONS: [Question; 9] = [
+pub(crate) const QUESTIONS: [Question; 9] = [
     Question::Get,
     Question::Watch,
     Question::Ack,
@@ -59,7 +59,7 @@ pub const QUESTIONS: [Question; 9] = [
 
 /// Why it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The key is proven, and nothing has its id.
     Missing,
     /// The key is proven, and what had its id has gone.
@@ -73,7 +73,7 @@ pub enum Kind {
 }
 
 impl Question {
-    pub fn kinds(self) -> &'static [Kind] {
+    pub(crate) fn kinds(self) -> &'static [Kind] {
         match self {
             Self::ObjectGet => &[Kind::Missing, Kind::Expired, Kind::Unfinished],
             _ => &[Kind::Missing, Kind::Expired, Kind::WrongKey, Kind::WrongKeyMissing],
@@ -120,7 +120,7 @@ impl Keys {
 }
 
 /// A relay with mailboxes and objects that are there, and others that have gone.
-pub struct World {
+pub(crate) struct World {
     relay: Relay,
     info: VerifiedInfo,
     rng: ChaCha20Rng,
@@ -133,7 +133,7 @@ pub struct World {
 
 impl World {
     /// A world in which each row of what has expired costs the read of one more, if `is_slow`.
-    pub fn new(is_slow: bool) -> Self {
+    pub(crate) fn new(is_slow: bool) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(11);
         let mut keys = || -> Vec<Keys> { (0..EACH).map(|_| Keys::generate(&mut rng)).collect() };
         let (there, expired, unfinished) = (keys(), keys(), keys());
@@ -230,7 +230,7 @@ impl World {
 
     /// The times of `rounds` sessions of each kind, in turn, in nanoseconds: of the first question in a session, and the
     /// shortest of several more.
-    pub fn measure(&mut self, question: Question, rounds: usize) -> [Vec<Vec<f64>>; 2] {
+    pub(crate) fn measure(&mut self, question: Question, rounds: usize) -> [Vec<Vec<f64>>; 2] {
         let kinds = question.kinds();
         let mut first = vec![Vec::with_capacity(rounds); kinds.len()];
         let mut again = first.clone();

@@ -29,20 +29,20 @@ struct Slow {
 }
 
 /// A relay.
-pub struct Relay {
+pub(crate) struct Relay {
     core: RelayCore,
     store: Arc<dyn Store>,
     day_keys: DayKeys,
     context: CommandContext,
-    pub now: UnixMillis,
-    pub rng: ChaCha20Rng,
+    pub(crate) now: UnixMillis,
+    pub(crate) rng: ChaCha20Rng,
     last_link: u64,
     answers: Vec<Cell>,
 }
 
 impl Relay {
     /// A relay over a store in `folder`; rows of `also` cost it the read of another.
-    pub fn new(folder: &Path, also: HashMap<Vec<u8>, Vec<u8>>) -> Self {
+    pub(crate) fn new(folder: &Path, also: HashMap<Vec<u8>, Vec<u8>>) -> Self {
         let store = FjallStore::open(folder, FjallConfig::default()).unwrap();
         let store: Arc<dyn Store> = Arc::new(Slow { store, also });
         let mut rng = ChaCha20Rng::seed_from_u64(3);
@@ -59,7 +59,7 @@ impl Relay {
     }
 
     /// Lets time pass, with everything that becomes due in it.
-    pub fn pass(&mut self, duration: Duration) {
+    pub(crate) fn pass(&mut self, duration: Duration) {
         let until = UnixMillis(self.now.0 + u64::try_from(duration.as_millis()).unwrap());
         while self.now < until {
             let due = self.core.poll_timeout().unwrap_or(until).max(UnixMillis(self.now.0 + 1));
@@ -70,26 +70,26 @@ impl Relay {
     }
 
     /// Lets time pass without the relay waking up: what is over is still in its store.
-    pub fn doze(&mut self, duration: Duration) {
+    pub(crate) fn doze(&mut self, duration: Duration) {
         self.now = UnixMillis(self.now.0 + u64::try_from(duration.as_millis()).unwrap());
     }
 
     /// A client dials.
-    pub fn link(&mut self) -> LinkId {
+    pub(crate) fn link(&mut self) -> LinkId {
         self.last_link += 1;
         self.core.handle_link_opened(self.now, LinkId(self.last_link));
         LinkId(self.last_link)
     }
 
     /// A client leaves.
-    pub fn unlink(&mut self, link: LinkId) {
+    pub(crate) fn unlink(&mut self, link: LinkId) {
         self.core.handle_link_closed(self.now, link);
         self.settle();
         self.answers.clear();
     }
 
     /// A cell and every cell that answers it, with the time from the one to the last of the others.
-    pub fn ask(&mut self, link: LinkId, cell: Cell) -> (Duration, Vec<Cell>) {
+    pub(crate) fn ask(&mut self, link: LinkId, cell: Cell) -> (Duration, Vec<Cell>) {
         self.answers.clear();
         let begun = Instant::now();
         self.core.handle_cell(self.now, link, cell);
@@ -99,7 +99,7 @@ impl Relay {
     }
 
     /// What it says of itself.
-    pub fn info(&mut self) -> VerifiedInfo {
+    pub(crate) fn info(&mut self) -> VerifiedInfo {
         let link = self.link();
         let cell = request(1, &mut self.rng);
         let (_, answers) = self.ask(link, cell);

@@ -2,16 +2,16 @@
 
 /// By how much two kinds differ, from measurements taken in pairs.
 #[derive(Clone, Copy, Debug)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Wilcoxon's signed-rank statistic as a standard score: how far the pairs lean to one side, in standard deviations
     /// of what chance does. Ranks, not values: one measurement that the machine interrupted counts no more than another.
-    pub score: f64,
+    pub(crate) score: f64,
     /// The median of the differences, in nanoseconds.
-    pub median_ns: f64,
+    pub(crate) median_ns: f64,
 }
 
 /// The difference of two kinds of measurement in nanoseconds, of which the `n`-th of both were taken together.
-pub fn difference(one: &[f64], other: &[f64]) -> Difference {
+pub(crate) fn difference(one: &[f64], other: &[f64]) -> Difference {
     let mut pairs: Vec<f64> = one.iter().zip(other).map(|(one, other)| one - other).collect();
     pairs.sort_by(f64::total_cmp);
     let median_ns = pairs[pairs.len() / 2];

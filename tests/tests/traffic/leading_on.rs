@@ -176,7 +176,7 @@ async fn migration_other_addresses_and_server_names_are_found() {
 }
 
 /// Findings in `session` once somebody has sent a frame that they did not.
-pub fn found_with(session: &Session, from: From, frame: Frame) -> Vec<String> {
+pub(crate) fn found_with(session: &Session, from: From, frame: Frame) -> Vec<String> {
     let mut session = session.clone();
     rewrite::add_a_frame(&mut session, from, frame);
     checks::leads_on(&session).unwrap()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearken_proto::auth::ObjectSecretKey;
-use hearken_proto::cell::{CloseReason, Kind};
+use hearken_proto::cell::Kind;
 use hearken_proto::ids::RecvId;
 use hearken_proto::payload::Blob;
 use hearken_proto::pow::Purpose;
@@ -25,10 +25,12 @@ use crate::{leading_on, rewrite};
 /// Blobs that a mailbox holds here.
 const MAILBOX_BLOBS: usize = 20;
 /// Settings of a relay: little work, small mailboxes.
-pub const SETTINGS: [&str; 4] = ["--set", "pow_bits=8", "--set", "limits.mailbox_blobs_max=20"];
+pub(crate) const SETTINGS: [&str; 4] =
+    ["--set", "pow_bits=8", "--set", "limits.mailbox_blobs_max=20"];
 
 /// Question and outcome of a link.
-pub type Asked = (&'static str, &'static str);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked(&'static str, &'static str);
 
 /// A mailbox whose keys are all known.
 struct Mailbox {
@@ -136,11 +138,13 @@ impl World {
             ("wrong key", Proof::Wrong(Role::Send, &some.sender), Some(Reason::NotYours)),
             ("no key", Proof::None, Some(Reason::NotYours)),
         ] {
-            self.ask((question, outcome), proof, put(&blob), Some(&blob), said(expected)).await;
+            self.ask(Asked(question, outcome), proof, put(&blob), Some(&blob), said(expected))
+                .await;
         }
         let other = put(&random_blob(&mut self.rng));
         let malformed = said(Some(Reason::Malformed));
-        self.ask((question, "malformed"), right(&some.sender), other, Some(&blob), malformed).await;
+        self.ask(Asked(question, "malformed"), right(&some.sender), other, Some(&blob), malformed)
+            .await;
     }
 
     async fn reads(&mut self) {
@@ -156,24 +160,24 @@ impl World {
         let nothing = |reply: &Reply| matches!(reply, Reply::Empty(_));
         for (question, max) in [("Get 16", 16), ("Get 1", 1)] {
             let get = || Command::Get(Get { after: 0, max });
-            self.ask((question, "empty"), right(&empty.reader), get(), None, nothing).await;
-            self.ask((question, "some"), right(&some.reader), get(), None, delivered).await;
-            self.ask((question, "full"), right(&full.reader), get(), None, delivered).await;
+            self.ask(Asked(question, "empty"), right(&empty.reader), get(), None, nothing).await;
+            self.ask(Asked(question, "some"), right(&some.reader), get(), None, delivered).await;
+            self.ask(Asked(question, "full"), right(&full.reader), get(), None, delivered).await;
             let not_yours = said(Some(Reason::NotYours));
-            self.ask((question, "missing"), right(&stranger), get(), None, not_yours).await;
+            self.ask(Asked(question, "missing"), right(&stranger), get(), None, not_yours).await;
             let not_yours = said(Some(Reason::NotYours));
-            self.ask((question, "wrong key"), wrong, get(), None, not_yours).await;
+            self.ask(Asked(question, "wrong key"), wrong, get(), None, not_yours).await;
             let malformed = said(Some(Reason::Malformed));
             let other_role = Proof::Right(Role::Send, &some.sender);
-            self.ask((question, "malformed"), other_role, get(), None, malformed).await;
+            self.ask(Asked(question, "malformed"), other_role, get(), None, malformed).await;
         }
         let question = "Watch";
         let watch = || Command::Watch(Watch { after: 0 });
         let watching = |reply: &Reply| matches!(reply, Reply::Watching(_));
-        self.ask((question, "empty"), right(&empty.reader), watch(), None, watching).await;
+        self.ask(Asked(question, "empty"), right(&empty.reader), watch(), None, watching).await;
         for (outcome, proof) in [("missing", right(&stranger)), ("wrong key", wrong)] {
             let not_yours = said(Some(Reason::NotYours));
-            self.ask((question, outcome), proof, watch(), None, not_yours).await;
+            self.ask(Asked(question, outcome), proof, watch(), None, not_yours).await;
         }
     }
 
@@ -188,7 +192,7 @@ impl World {
             ("no such mailbox", right(&stranger), &late, Some(Reason::NotYours)),
             ("wrong key", Proof::Wrong(Role::Claim, &fresh.claim), &late, Some(Reason::NotYours)),
         ] {
-            let (asked, claim) = (("Claim", outcome), claim_for(sender));
+            let (asked, claim) = (Asked("Claim", outcome), claim_for(sender));
             self.ask(asked, proof, claim, None, said(expected)).await;
         }
 
@@ -211,7 +215,7 @@ impl World {
             let answers = talk.ask(proof, create, None, &self.marker).await.unwrap();
             assert!(said(expected)(&answers[0].0), "{outcome}: {:?}", answers[0].0);
             talk.end().await;
-            self.asked.push(("Create", outcome));
+            self.asked.push(Asked("Create", outcome));
         }
 
         let right = |key| Proof::Right(Role::Receive, key);
@@ -225,7 +229,7 @@ impl World {
                 ("done", right(&some.reader), None),
                 ("missing", right(&stranger), Some(Reason::NotYours)),
             ] {
-                let asked = (question, outcome);
+                let asked = Asked(question, outcome);
                 self.ask(asked, proof, command.clone(), None, said(expected)).await;
             }
         }
@@ -259,7 +263,7 @@ impl World {
             let answers = talk.ask(proof, declare, None, &self.marker).await.unwrap();
             assert!(said(expected)(&answers[0].0), "{outcome}: {:?}", answers[0].0);
             talk.end().await;
-            self.asked.push(("ObjectPut, declaration", outcome));
+            self.asked.push(Asked("ObjectPut, declaration", outcome));
         }
 
         let stranger = Proof::Right(Role::Write, &missing.key);
@@ -272,7 +276,7 @@ impl World {
             ("missing", stranger, 0, first, Some(Reason::NotYours)),
             ("wrong key", wrong, 1, second, Some(Reason::NotYours)),
         ] {
-            let (asked, command) = (("ObjectPut, chunk", outcome), KnownObject::chunk(index));
+            let (asked, command) = (Asked("ObjectPut, chunk", outcome), KnownObject::chunk(index));
             self.ask(asked, proof, command, Some(chunk), said(expected)).await;
         }
 
@@ -283,7 +287,7 @@ impl World {
             ("unfinished", &begun, false),
             ("missing", &missing, false),
         ] {
-            let asked = ("ObjectGet 16", outcome);
+            let asked = Asked("ObjectGet 16", outcome);
             let not_yours = said(Some(Reason::NotYours));
             let expected = |reply: &Reply| if is_there { read(reply) } else { not_yours(reply) };
             self.ask(asked, Proof::None, object.read(16), None, expected).await;
@@ -318,30 +322,34 @@ fn create(talk: &mut Talk, reader: &ObjectSecretKey, claim: &ObjectSecretKey) ->
 }
 
 /// The outcomes of one question that can be told from its first by their shapes.
-pub fn told_apart(asked: &[Asked], shapes: &[Shape]) -> Vec<String> {
+pub(crate) fn told_apart(asked: &[Asked], shapes: &[Shape]) -> Vec<String> {
     assert_eq!(asked.len(), shapes.len(), "a record of every question");
-    let first = |question| asked.iter().position(|(other, _)| *other == question).unwrap();
+    let first = |question| asked.iter().position(|other| other.0 == question).unwrap();
     asked
         .iter()
         .zip(shapes)
-        .filter(|((question, _), shape)| *shape != &shapes[first(*question)])
-        .map(|((question, outcome), _)| format!("{question}: {outcome}"))
+        .filter(|(asked, shape)| *shape != &shapes[first(asked.0)])
+        .map(|(Asked(question, outcome), _)| format!("{question}: {outcome}"))
         .collect()
 }
 
 /// Asks everything on the way that is recorded: what was asked, the sessions of it, and the keys.
-pub async fn record(recorded: Path, beside: Path, wired: &Wired) -> (Vec<Asked>, Vec<Session>) {
+pub(crate) async fn record(
+    recorded: Path,
+    beside: Path,
+    wired: &Wired,
+) -> (Vec<Asked>, Vec<Session>) {
     let mut world = World::new(recorded, beside).await;
     world.ask_everything().await;
     let sessions = Session::all(&wired.tap.recorded(), &world.keys).unwrap();
     (world.asked, sessions)
 }
 
-pub fn shapes(sessions: &[Session]) -> Vec<Shape> {
+pub(crate) fn shapes(sessions: &[Session]) -> Vec<Shape> {
     sessions.iter().map(|session| checks::shape(session).unwrap()).collect()
 }
 
-pub fn own(wired: &Wired) -> Path {
+pub(crate) fn own(wired: &Wired) -> Path {
     Path { relay: wired.relay.address().parse().unwrap(), entry: None }
 }
 
@@ -355,11 +363,12 @@ async fn every_outcome_of_a_command_has_the_same_cells_each_way() {
     for session in &sessions {
         assert_eq!(checks::leads_on(session).unwrap(), [""; 0]);
     }
-    let cells: usize = shapes(&sessions).iter().flatten().flatten().map(Vec::len).sum();
+    let routes = shapes(&sessions).into_iter().flat_map(|shape| shape.0);
+    let cells: usize = routes.map(|route| route.cells()).sum();
     println!("{} outcomes of {} commands, {cells} cells", asked.len(), questions(&asked));
 
     // The control: one more cell behind a refusal, and a cell that is a byte short, are found.
-    let at = asked.iter().position(|asked| *asked == ("Get 16", "wrong key")).unwrap();
+    let at = asked.iter().position(|asked| *asked == Asked("Get 16", "wrong key")).unwrap();
     let honest = sessions[at].clone();
     rewrite::add_a_cell(&mut sessions[at]);
     assert_eq!(told_apart(&asked, &shapes(&sessions)), ["Get 16: wrong key"]);
@@ -393,13 +402,13 @@ async fn every_outcome_of_a_command_has_the_same_cells_behind_an_entry_relay() {
         let sessions = Session::all(&mailbox.tap.recorded(), &keys).unwrap();
         assert_eq!(sessions.len(), 1);
         assert_eq!(checks::leads_on(&sessions[0]).unwrap(), [""; 0]);
-        let opened = |route: &[Vec<(Kind, Option<CloseReason>)>; 2]| route[0][0].0 == Kind::Open;
-        let routes = checks::shape(&sessions[0]).unwrap().into_iter().filter(opened);
-        let routes: Vec<Shape> = routes.map(|route| vec![route]).collect();
+        let mut routes = checks::shape(&sessions[0]).unwrap().0;
+        routes.retain(|route| route.begins_with() == Some(Kind::Open));
+        let routes: Vec<Shape> = routes.into_iter().map(|route| Shape(vec![route])).collect();
         assert_eq!(told_apart(&asked, &routes), [""; 0]);
     }
 }
 
 fn questions(asked: &[Asked]) -> usize {
-    asked.iter().map(|(question, _)| question).collect::<std::collections::BTreeSet<_>>().len()
+    asked.iter().map(|asked| asked.0).collect::<std::collections::BTreeSet<_>>().len()
 }

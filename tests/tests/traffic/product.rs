@@ -14,7 +14,7 @@ use hearken_tests::traffic::{From, KeyLog, Session, Wired, shared};
 use crate::rewrite;
 
 /// What rustls reads where a program asks it to.
-pub const KEY_LOG: &str = "SSLKEYLOGFILE";
+pub(crate) const KEY_LOG: &str = "SSLKEYLOGFILE";
 
 /// Two people, two relays, and what has passed.
 struct People {
@@ -87,7 +87,7 @@ impl People {
 }
 
 /// Whether this build writes session keys.
-pub fn has_keys() -> bool {
+pub(crate) fn has_keys() -> bool {
     if !cfg!(hearken_planted) {
         println!("skipped: needs a build with session keys (tests/planted/run --test traffic)");
     }

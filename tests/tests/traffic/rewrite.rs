@@ -17,7 +17,7 @@ fn last(session: &mut Session, from: From) -> &mut Packet {
 }
 
 /// The relay sends one more cell on the route of its last one.
-pub fn add_a_cell(session: &mut Session) {
+pub(crate) fn add_a_cell(session: &mut Session) {
     let (bytes, _) = session.streams(From::Relay).unwrap().remove(&0).unwrap();
     let route = Cell::parse(&bytes[bytes.len() - 4_096..]).unwrap().route();
     let cell = Cell::new(Kind::Data, route, &mut ChaCha20Rng::seed_from_u64(1));
@@ -26,7 +26,7 @@ pub fn add_a_cell(session: &mut Session) {
 }
 
 /// The relay sends a cell that is one byte short.
-pub fn shorten(session: &mut Session) {
+pub(crate) fn shorten(session: &mut Session) {
     let (bytes, _) = session.streams(From::Relay).unwrap().remove(&0).unwrap();
     let cell = vec![0; 4_095];
     let frame = Frame::Stream(0, bytes.len() as u64, cell, false);
@@ -34,19 +34,19 @@ pub fn shorten(session: &mut Session) {
 }
 
 /// Somebody sends a frame that they did not.
-pub fn add_a_frame(session: &mut Session, from: From, frame: Frame) {
+pub(crate) fn add_a_frame(session: &mut Session, from: From, frame: Frame) {
     last(session, from).frames.push(frame);
 }
 
 /// The client gives out a connection id with a reset token of its own.
-pub fn reset_token(session: &mut Session) {
+pub(crate) fn reset_token(session: &mut Session) {
     let mut id = session.client_hello.random[..8].to_vec();
     id[0] ^= 1;
     add_a_frame(session, From::Client, Frame::NewConnectionId(99, id, vec![0xa5; 16]));
 }
 
 /// The client pads a cell with bytes of its own.
-pub fn padding(session: &mut Session) {
+pub(crate) fn padding(session: &mut Session) {
     let stream = session
         .packets
         .iter_mut()
@@ -61,11 +61,11 @@ pub fn padding(session: &mut Session) {
 }
 
 /// The client draws the same random.
-pub fn random(session: &mut Session) {
+pub(crate) fn random(session: &mut Session) {
     session.client_hello.random = (0..32).collect();
 }
 
 /// The client has a value of four bytes of its own.
-pub fn short_value(session: &mut Session) {
+pub(crate) fn short_value(session: &mut Session) {
     session.client_hello.session_id = vec![4, 3, 2, 1];
 }

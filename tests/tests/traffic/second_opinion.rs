@@ -126,6 +126,8 @@ fn datagram(line: &str, port: u16) -> (bool, Vec<&'static str>, Vec<u8>) {
         31 | 175 => "ack frequency",
         other => panic!("a frame of type {other}"),
     };
-    let stream = data_encoding::HEXLOWER.decode(stream.replace(',', "").as_bytes()).unwrap();
+    // A frame that only ends the stream has no bytes.
+    let stream = stream.replace("<MISSING>", "").replace(',', "");
+    let stream = data_encoding::HEXLOWER.decode(stream.as_bytes()).unwrap();
     (source != port.to_string(), frames.split(',').map(kind).collect(), stream)
 }
