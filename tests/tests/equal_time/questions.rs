@@ -72,9 +72,17 @@ pub(crate) enum Kind {
     Unfinished,
 }
 
+impl Kind {
+    /// Whether the key that it takes is proven.
+    pub(crate) fn is_proven(self) -> bool {
+        !matches!(self, Self::WrongKey | Self::WrongKeyMissing)
+    }
+}
+
 impl Question {
     pub(crate) fn kinds(self) -> &'static [Kind] {
         match self {
+            // Needs no key.
             Self::ObjectGet => &[Kind::Missing, Kind::Expired, Kind::Unfinished],
             _ => &[Kind::Missing, Kind::Expired, Kind::WrongKey, Kind::WrongKeyMissing],
         }
