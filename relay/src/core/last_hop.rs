@@ -51,7 +51,7 @@ pub(super) enum Pending {
 /// Sessions at this relay, as the last hop.
 #[derive(Default)]
 pub(super) struct LastHop {
-    pub(super) sessions: BTreeMap<RouteKey, Session>,
+    pub(super) sessions: BTreeMap<RouteKey, Box<Session>>,
     unproven: Census,
     readers: Census,
     /// By mailbox, the sessions that watch it, the oldest first.
@@ -115,7 +115,9 @@ impl LastHop {
         self.next_number += 1;
         let timer = now.moment.after_seconds(UNPROVEN_SECONDS_MAX);
         let number = SessionNumber(self.next_number);
-        self.sessions.insert(key, Session::new(number, seal, epoch, now.moment, timer));
+        let session = Session::new(number, seal, epoch, now.moment, timer);
+        // In boxes: a map that grows at its end is half empty.
+        self.sessions.insert(key, Box::new(session));
         base.timers.set(timer, Timer::Session(key));
         self.unproven.insert(key);
         base.send_cell(key.link, first, now.moment);
@@ -321,7 +323,7 @@ impl LastHop {
     }
 
     fn watch(&mut self, base: &mut Base, now: Now, key: RouteKey, mailbox: RecvId) {
-        let watchers = self.watchers.entry(mailbox).or_default();
+        let watchers = self.watchers.entry(mailbox).or_insert_with(|| VecDeque::with_capacity(1));
         if watchers.contains(&key) {
             return;
         }

@@ -142,6 +142,7 @@ impl Session {
     /// A proof held.
     pub(super) fn prove(&mut self, role: Role, id: [u8; 32]) {
         if self.id(role).is_none() {
+            self.proven.ids.reserve_exact(1);
             self.proven.ids.push((role, id));
         }
     }
@@ -270,6 +271,10 @@ impl Session {
         let (reply, is_answer) = self.out.pop_front()?;
         if is_answer {
             self.due = self.due.saturating_sub(1);
+        }
+        if self.watch.is_some() && self.is_drained() {
+            // Who watches mostly waits: hundreds of thousands of empty queues would be most of what watches cost.
+            (self.slots, self.out) = (VecDeque::new(), VecDeque::new());
         }
         Some(reply)
     }
