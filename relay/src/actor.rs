@@ -139,7 +139,10 @@ impl Actor {
                     if state.queued < QUEUED_CELLS_MAX => {}
                 _ = disk.tick() => {
                     let store = self.keep.store.clone();
-                    tasks.spawn_blocking(move || Done::DiskBytes(store.totals()));
+                    tasks.spawn_blocking(move || {
+                        store.tidy();
+                        Done::DiskBytes(store.totals())
+                    });
                 }
                 () = tokio::task::yield_now(), if busy => {}
                 () = tokio::time::sleep_until(wake) => {}

@@ -164,6 +164,10 @@ pub trait Store: Send + Sync {
     /// Totals for `stats`.
     fn totals(&self) -> StoreTotals;
 
+    /// Gives disk back that deleted rows still take, where the store is at rest. To be called every few seconds, on a
+    /// thread that may wait: it takes as long as rewriting a day's rows does. Reads and commits go on meanwhile.
+    fn tidy(&self) {}
+
     /// Whether there is room for new blobs. Where there is not, [`Transaction`] refuses them one by one, so that
     /// acknowledgements and expiry in the same batch still get through and make room.
     fn has_room(&self) -> bool;

@@ -25,6 +25,8 @@ pub(in crate::store) mod test_support;
 mod tests_damage;
 #[cfg(test)]
 mod tests_process;
+#[cfg(test)]
+mod tests_tidy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,10 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the library's threads may take to let go of the journal.
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Commits between two looks of a store that is at rest: a relay that takes many blobs should not wait for tables that
+/// are merged meanwhile.
+const QUIET_COMMITS_MAX: u64 = 256;
+
 /// What an operator or a test may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FjallConfig {
@@ -69,6 +75,8 @@ impl Default for FjallConfig {
 pub struct FjallStore {
     engine: Arc<EngineSlot>,
     rows: RowCache,
+    /// Commits when it was last looked whether there is something to tidy.
+    tidying: Mutex<u64>,
     /// One commit, drop or flush at a time.
     writer: Mutex<Writer>,
     first_position: u64,
@@ -141,6 +149,7 @@ impl FjallStore {
         Ok(Self {
             engine: Arc::new(RwLock::new(Some(engine))),
             rows: RowCache::default(),
+            tidying: Mutex::new(0),
             writer: Mutex::new(Writer { last_commit, commits: 0, reopened: None }),
             first_position: known.unwrap_or(first_position),
             config,
@@ -356,6 +365,23 @@ impl Store for FjallStore {
             disk_bytes: disk_bytes(&self.folder.engine()),
             days: u32::try_from(self.days().len()).unwrap_or(u32::MAX),
             commits: writer.commits,
+        }
+    }
+
+    fn tidy(&self) {
+        // One at a time: it may take longer than until the next.
+        let Ok(mut looked) = self.tidying.try_lock() else { return };
+        let commits = self.writer().commits;
+        let is_quiet = commits.saturating_sub(*looked) <= QUIET_COMMITS_MAX;
+        *looked = commits;
+        if !is_quiet {
+            return;
+        }
+        while let Ok(Some(day)) = self.with_engine(|engine| Ok(engine.untidy_day())) {
+            if let Err(error) = day.tidy() {
+                tracing::warn!(%error, "tables could not be merged; nothing is lost");
+                return;
+            }
         }
     }
 
