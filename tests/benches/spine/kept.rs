@@ -78,6 +78,7 @@ pub(crate) fn drain(folder: &Path, blobs: usize, wait: Duration) -> Result<Vec<F
     let begin = Instant::now();
     while begin.elapsed() < wait {
         std::thread::sleep(LOOK.min(wait));
+        store.tidy();
         store.totals();
     }
     let left = store.totals().disk_bytes;

@@ -5,6 +5,7 @@
 //! everything so small that it is only tried; `HEARKEN_LONG=1` makes what is counted as large as the goals name it.
 #![forbid(unsafe_code)]
 
+mod cells;
 mod child;
 mod closed_loop;
 mod echo;
@@ -193,5 +194,6 @@ fn spine(plan: Plan, disk: &Path) -> Result<()> {
         rounds.push(round);
     }
     table::spine(&rounds)?;
-    table::messages(&message::measure(plan.time)?)
+    table::messages(&message::measure(plan.time)?)?;
+    table::cells(&cells::measure(plan.time)?)
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 
 use crate::Plan;
+use crate::cells::Cells;
 use crate::closed_loop::Measured;
 use crate::message::{Both, Messages};
 
@@ -98,11 +99,19 @@ pub(crate) fn messages(both: &Both) -> Result<()> {
     print("")?;
     print(&format!("{:<38}{:>10}{:>10}{:>20}", "a 1:1 message", "p50 us", "p99 us", "goal us"))?;
     let Messages { seal, open } = &both.chain;
-    time("seal within a chain", seal, 100)?;
-    time("open within a chain", open, 100)?;
+    time("seal within a chain", seal, Some(100))?;
+    time("open within a chain", open, Some(100))?;
     let Messages { seal, open } = &both.step;
-    time("seal, first after the other side's", seal, 400)?;
-    time("open with a ratchet step", open, 400)
+    time("seal, first after the other side's", seal, Some(400))?;
+    time("open with a ratchet step", open, Some(400))
+}
+
+pub(crate) fn cells(cells: &Cells) -> Result<()> {
+    print("")?;
+    print(&format!("{:<38}{:>10}{:>10}", "a cell", "p50 us", "p99 us"))?;
+    time("sealed", &cells.seal, None)?;
+    time("opened", &cells.open, None)?;
+    time("an OPEN accepted and answered", &cells.accept, None)
 }
 
 fn line(name: &str, rounds: &[Round], of: impl Fn(&Round) -> &Measured) -> Result<()> {
@@ -133,13 +142,13 @@ fn ratio(name: &str, goal: &str, rounds: &[Round], of: impl Fn(&Round) -> f64) -
     ))
 }
 
-fn time(name: &str, times: &hearken_tests::load::Latencies, goal: u32) -> Result<()> {
+fn time(name: &str, times: &hearken_tests::load::Latencies, goal: Option<u32>) -> Result<()> {
     let mut times = times.clone();
     print(&format!(
         "{name:<38}{:>10.0}{:>10.0}{:>20}",
         times.quantile_ms(0.5) * 1_000.0,
         times.quantile_ms(0.99) * 1_000.0,
-        format!("<= {goal}")
+        goal.map_or_else(String::new, |goal| format!("<= {goal}"))
     ))
 }
 
