@@ -13,12 +13,13 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
 
 /// What each crate of the workspace may reach of the workspace, directly or through anything else.
-const MAY_REACH: [(&str, &[&str]); 5] = [
+const MAY_REACH: [(&str, &[&str]); 6] = [
     ("hearken-proto", &[]),
     ("hearken-client-lib", &["hearken-proto"]),
     ("hearken-relay", &["hearken-proto"]),
     ("hearken", &["hearken-client-lib", "hearken-proto", "hearken-relay"]),
     ("hearken-tests", &["hearken", "hearken-client-lib", "hearken-proto", "hearken-relay"]),
+    ("hearken-fuzz", &["hearken-client-lib", "hearken-proto", "hearken-relay"]),
 ];
 
 /// What must not be anywhere under the crate that holds the wire: it is handed bytes, time and randomness.
