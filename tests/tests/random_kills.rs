@@ -50,7 +50,9 @@ fn check(folder: &std::path::Path, heard: &[Heard]) -> Result<u64, String> {
             // Mailboxes of people hold other blobs.
             let Some((client, index)) = loader::number_of(blob) else { continue };
             if index != expected {
-                return Err(format!("client {client}: blob {index} stands where {expected} belongs"));
+                return Err(format!(
+                    "client {client}: blob {index} stands where {expected} belongs"
+                ));
             }
             has.insert(client, index + 1);
         }
@@ -86,7 +88,12 @@ fn texts(person: &Person, contact: &str, own: bool) -> Vec<(String, String)> {
 }
 
 /// A command of a person, killed after a while; with what it had reported sent.
-fn disturbed(person: &Person, words: &[&str], input: &str, rng: &mut ChaCha20Rng) -> (bool, Vec<String>) {
+fn disturbed(
+    person: &Person,
+    words: &[&str],
+    input: &str,
+    rng: &mut ChaCha20Rng,
+) -> (bool, Vec<String>) {
     let life = Duration::from_millis(5 + rng.next_u64() % 250);
     let ended = person.run_killed(words, input.as_bytes(), life).unwrap();
     // 3: the relay was down, and what was to be sent stays in the outbox.
@@ -108,7 +115,9 @@ fn nothing_acknowledged_is_lost_or_doubled_by_random_kills() {
     let people = [("amina", "Ben"), ("ben", "Amina")].map(|(name, contact)| {
         (Person::new(folder.path(), name, &["--route", "direct"]).unwrap(), contact)
     });
-    people.iter().for_each(|(person, _)| drop(person.init(&[&address]).unwrap().line().unwrap()));
+    for (person, _) in &people {
+        person.init(&[&address]).unwrap().line().unwrap();
+    }
     let invited = people[0].0.run(&["invite", "--name", "Ben"]).unwrap();
     let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
     let joined = people[1].0.run_with_input(&["join", "-", "--name", "Amina"], link.as_bytes());

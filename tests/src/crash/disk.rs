@@ -21,6 +21,9 @@ use rand_core::{Rng, SeedableRng};
 
 use super::record::{Entry, Node, What};
 
+#[cfg(test)]
+mod tests;
+
 /// What a disk writes whole.
 const SECTOR: usize = 512;
 
@@ -156,16 +159,6 @@ impl<'a> Disk<'a> {
         })
     }
 
-    /// Steps that a loss may take back.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        let pending = |life: &Life<'_>| {
-            let names = life.names.iter().filter(|(at, _)| *at >= life.synced).count();
-            names + life.changes.iter().filter(|(at, _)| *at >= life.synced).count()
-        };
-        self.lives.iter().map(pending).sum()
-    }
-
     /// Makes in `path` what is found after the loss, under those of the top names that are `wanted`.
     ///
     /// # Errors
@@ -225,7 +218,7 @@ impl<'a> Disk<'a> {
         match loss {
             Loss::Nothing | Loss::Contents => true,
             Loss::Everything | Loss::Names => false,
-            Loss::Some(seed) => draw(seed, at) % 2 == 0,
+            Loss::Some(seed) => draw(seed, at).is_multiple_of(2),
             Loss::Ordered(seed) => (at as u64) < draw(seed, usize::MAX) % (self.len as u64 + 1),
         }
     }

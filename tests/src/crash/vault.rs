@@ -157,7 +157,8 @@ impl Told {
         }
         // Else the ratchet went back behind what the other side has, and would give the same keys again.
         for (_, id) in self.shown_to_other.iter().filter(|(at, _)| *at < len) {
-            let text = own.get(id.as_str()).context("a text that the other side has is forgotten")?;
+            let text =
+                own.get(id.as_str()).context("a text that the other side has is forgotten")?;
             ensure!(text.sealed, "a text that the other side has is to be sealed again");
         }
         let received: BTreeMap<&str, &str> =

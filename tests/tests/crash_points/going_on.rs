@@ -52,7 +52,13 @@ fn outbox(person: &Person) -> u64 {
     ended.lines.iter().map(|line| line["outbox"].as_u64().unwrap()).sum()
 }
 
-fn goes_on(scenario: &Scenario, told: &[Told; 2], len: usize, loss: Loss, folder: &Path) -> Duration {
+fn goes_on(
+    scenario: &Scenario,
+    told: &[Told; 2],
+    len: usize,
+    loss: Loss,
+    folder: &Path,
+) -> Duration {
     let disk = Disk::after(&scenario.record.entries[..len]).unwrap();
     disk.rebuild(folder, loss, &crate::FOLDERS).unwrap();
     let environment = scenario.clock.environment().unwrap();
@@ -100,10 +106,7 @@ fn goes_on(scenario: &Scenario, told: &[Told; 2], len: usize, loss: Loss, folder
 #[test]
 fn after_a_power_cut_of_everything_the_conversation_goes_on() {
     let scenario = scenario();
-    let told = [
-        Told::of(&scenario.record, AMINA, BEN),
-        Told::of(&scenario.record, BEN, AMINA),
-    ];
+    let told = [Told::of(&scenario.record, AMINA, BEN), Told::of(&scenario.record, BEN, AMINA)];
     let met = told.iter().map(|told| told.met().unwrap()).max().unwrap();
     let mut points = points(&scenario.record, &[RELAY, AMINA, BEN]);
     points.retain(|len| *len > met);

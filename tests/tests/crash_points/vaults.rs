@@ -11,7 +11,12 @@ use crate::scenario::{AMINA, BEN, scenario, text};
 
 const PEOPLE: [(&str, char, char); 2] = [("amina", AMINA, BEN), ("ben", BEN, AMINA)];
 
-fn trial(told: &Told, who: (&str, char, char), folder: &Path, len: usize) -> Result<Duration, String> {
+fn trial(
+    told: &Told,
+    who: (&str, char, char),
+    folder: &Path,
+    len: usize,
+) -> Result<Duration, String> {
     let (home, own, other) = who;
     let found = open(&folder.join(home)).map_err(|error| format!("{error:#}"))?;
     told.check(found.as_ref(), len).map_err(|error| format!("{error:#}"))?;
