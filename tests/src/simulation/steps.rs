@@ -20,6 +20,8 @@ use super::world::{Backup, Lie, World, vault};
 use super::{Broken, Plant, Report};
 
 const HOUR_MS: u64 = 3_600_000;
+/// How far time goes at once while every device sleeps.
+const SLEEP_STEP_MS: u64 = 8 * HOUR_MS;
 /// How often the model looks at everybody.
 const LOOK_EVERY: usize = 8;
 /// A blob older than this need not arrive: its TTL, less what clocks may be off.
@@ -385,7 +387,13 @@ impl World {
             self.end_process(who);
             asleep.push(self.people[who].client.take());
         }
-        self.pass(self.now + ms)?;
+        // What is on its way arrives; after that relays only see to their hours, some at once.
+        let wake = self.now + ms;
+        self.pass(wake.min(self.now + 2 * super::network::NOTICED_MS))?;
+        while self.now < wake {
+            self.now = wake.min(self.now + SLEEP_STEP_MS);
+            self.pass(self.now)?;
+        }
         for (who, client) in asleep.into_iter().enumerate() {
             self.people[who].client = client;
             self.restart(who, None)?;

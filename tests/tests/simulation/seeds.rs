@@ -13,7 +13,7 @@ use hearken_tests::simulation::{Broken, Plant, Report, run};
 
 const WHOLE: u64 = 100_000;
 const IN_CI: u64 = 3_000;
-const SCALED: u64 = 200;
+const SCALED: u64 = 120;
 const THREADS: usize = 2;
 
 /// What some runs came to.
