@@ -187,6 +187,35 @@ fn a_reader_says_who_its_sender_is_where_the_relay_lost_the_claim() {
 }
 
 #[test]
+fn a_relay_that_has_closed_takes_no_claim_and_no_put_and_gives_out_what_it_has() {
+    let on_ms = super::testing::START.0 + DAY_MS;
+    let notice = wire::Decommission { on_ms, successor: String::new() };
+    let mut net = Net::new(vec![CoreConfig { decommission: Some(notice), ..config() }]);
+    let mut mailbox = net.mailbox(0);
+    let (blob, late) = (net.blob(), net.blob());
+    assert_done(&net.put(&mut mailbox, &blob));
+    let (key, claim_key) = (net.key(), net.key());
+    let link = net.link(0);
+    let mut reader = net.open(0, link);
+    let made = create(&claim_key.public_key());
+    assert_done(&net.ask(&mut reader, Some((Role::Receive, &key)), made));
+    net.pass(DAY_MS / 1_000);
+    let link = net.link(0);
+    let mut joiner = net.open(0, link);
+    let reply = net.ask(&mut joiner, Some((Role::Claim, &claim_key)), claim(&[9; 32]));
+    assert_refused(&reply, Reason::NotAdmitted);
+    let (reader_link, sender_link) = (net.link(0), net.link(0));
+    mailbox.reader = net.open(0, reader_link);
+    mailbox.sender = net.open(0, sender_link);
+    mailbox.has_put = false;
+    assert_refused(&net.put(&mut mailbox, &late), Reason::NotAdmitted);
+    let receive = Some((Role::Receive, &mailbox.receive));
+    net.send(&mut mailbox.reader, receive, get(0, 1), None);
+    net.settle();
+    assert_eq!(net.reply(&mut mailbox.reader).1, Some(blob));
+}
+
+#[test]
 fn a_mailbox_made_again_for_its_sender_takes_no_claim() {
     let mut net = Net::one();
     let mut mailbox = net.mailbox(0);
