@@ -4,6 +4,8 @@
 //! `HEARKEN_SIMULATION_SEED=n` runs one seed, and prints its script made small where it breaks something.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "simulation/found.rs"]
+mod found;
 #[path = "simulation/planted.rs"]
 mod planted;
 #[path = "simulation/seeds.rs"]

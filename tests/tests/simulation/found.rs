@@ -1,0 +1,62 @@
+//! What the simulation has found, as the small scripts that it made of it: each holds from then on.
+
+use hearken_tests::simulation::script::{Script, Step};
+use hearken_tests::simulation::{Plant, run};
+
+/// A world of two people and two relays in which this happens, and in which both talk in the end.
+fn holds(seed: u64, mailbox_blobs: u32, steps: &[(u32, Step)]) {
+    let script = Script { seed, people: 2, relays: 2, mailbox_blobs, steps: steps.to_vec() };
+    let report = run(&script, Plant::Nothing).unwrap_or_else(|broken| panic!("{broken}"));
+    assert_eq!(report.conversations, (1, 0), "two people are in one conversation");
+    assert!(report.arrived >= 4, "an introduction and a text arrived on both sides");
+}
+
+#[test]
+fn whoever_joined_in_time_is_heard_though_the_invitation_has_expired_since() {
+    holds(
+        5,
+        64,
+        &[
+            (130, Step::Invite { who: 1, hours: 39 }),
+            (133, Step::Pass { ms: 15_174 }),
+            (147, Step::Join { who: 0, invitation: 0 }),
+            (158, Step::Pass { ms: 19_616 }),
+            (160, Step::Midnight),
+            (212, Step::Midnight),
+        ],
+    );
+}
+
+#[test]
+fn what_says_where_to_answer_is_said_again_after_it_expired_unread() {
+    holds(
+        18,
+        64,
+        &[
+            (16, Step::Invite { who: 1, hours: 144 }),
+            (17, Step::Pass { ms: 3_000 }),
+            (18, Step::Join { who: 0, invitation: 0 }),
+            (19, Step::Pass { ms: 5_497 }),
+            (30, Step::Sleep { hours: 528 }),
+        ],
+    );
+}
+
+#[test]
+fn a_long_text_arrives_in_order_though_commits_fail_and_the_mailbox_is_full() {
+    holds(
+        4,
+        4,
+        &[
+            (10, Step::Follow { who: 1 }),
+            (11, Step::Invite { who: 0, hours: 96 }),
+            (12, Step::Pass { ms: 3_000 }),
+            (13, Step::Join { who: 1, invitation: 0 }),
+            (60, Step::Follow { who: 1 }),
+            (63, Step::Pass { ms: 9_248 }),
+            (179, Step::FailCommits { relay: 0, count: 3 }),
+            (181, Step::Send { who: 1, contact: 0, bytes: 4_910 }),
+            (184, Step::Pass { ms: 6_325 }),
+        ],
+    );
+}
