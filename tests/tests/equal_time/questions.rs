@@ -30,6 +30,21 @@ const ROUTE: u64 = 1;
 /// How often a question is asked again in its session.
 const AGAIN: usize = 16;
 
+/// Rows that are read beside one that is slow: about a microsecond.
+const MORE_ROWS: usize = 4;
+
+/// Whose rows are slow to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slow {
+    /// Nobody's.
+    Nothing,
+    /// Those of what has expired.
+    Expired,
+    /// Those of what is there.
+    #[cfg_attr(not(hearken_planted), allow(dead_code))] // see `planted.rs`
+    There,
+}
+
 /// A command that may be refused as not one's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
@@ -140,16 +155,28 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world in which each row of what has expired costs the read of one more, if `is_slow`.
-    pub(crate) fn new(is_slow: bool) -> Self {
+    /// A world in which each row of what `slow` says costs the reads of [`MORE_ROWS`] others.
+    pub(crate) fn new(slow: Slow) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(11);
         let mut keys = || -> Vec<Keys> { (0..EACH).map(|_| Keys::generate(&mut rng)).collect() };
         let (there, expired, unfinished) = (keys(), keys(), keys());
+        let slow = match slow {
+            Slow::Nothing => &[],
+            Slow::Expired => &expired[..],
+            Slow::There => &there[..],
+        };
         let mut also = HashMap::new();
-        for (expired, there) in expired.iter().zip(&there).filter(|_| is_slow) {
-            for (letter, role) in [(b'm', Role::Receive), (b'o', Role::Write)] {
+        for (at, keys) in slow.iter().enumerate() {
+            let others = (1..=MORE_ROWS).map(|more| &there[(at + more) % EACH]);
+            let rows = [
+                (b'm', Role::Receive),
+                (b's', Role::Send),
+                (b'c', Role::Claim),
+                (b'o', Role::Write),
+            ];
+            for (letter, role) in rows {
                 let row = |keys: &Keys| [&[letter][..], &keys.id(role)].concat();
-                also.insert(row(expired), row(there));
+                also.insert(row(keys), others.clone().map(row).collect());
             }
         }
         let folder = tempfile::tempdir().unwrap();

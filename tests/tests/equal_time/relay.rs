@@ -21,11 +21,11 @@ use rand_core::SeedableRng;
 /// Mid-day on some day.
 const START: UnixMillis = UnixMillis(20_000 * DAY_MS + DAY_MS / 2);
 
-/// A store in which some rows cost the read of one more: the difference that the test must find.
+/// A store in which some rows cost the reads of others: the difference that the test must find.
 struct Slow {
     store: FjallStore,
-    /// By key of [`Space::Rows`], the other that is read as well.
-    also: HashMap<Vec<u8>, Vec<u8>>,
+    /// By key of [`Space::Rows`], the others that are read as well.
+    also: HashMap<Vec<u8>, Vec<Vec<u8>>>,
 }
 
 /// A relay.
@@ -41,8 +41,8 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    /// A relay over a store in `folder`; rows of `also` cost it the read of another.
-    pub(crate) fn new(folder: &Path, also: HashMap<Vec<u8>, Vec<u8>>) -> Self {
+    /// A relay over a store in `folder`; rows of `also` cost it the reads of others.
+    pub(crate) fn new(folder: &Path, also: HashMap<Vec<u8>, Vec<Vec<u8>>>) -> Self {
         let store = FjallStore::open(folder, FjallConfig::default()).unwrap();
         let store: Arc<dyn Store> = Arc::new(Slow { store, also });
         let mut rng = ChaCha20Rng::seed_from_u64(3);
@@ -163,11 +163,10 @@ impl Relay {
 }
 
 impl Slow {
-    /// Reads the other row of a row that has one, where it lies.
+    /// Reads the other rows of a row that has some, where they lie.
     fn read_also(&self, space: Space, key: &[u8]) -> Result<(), StoreError> {
-        if space == Space::Rows
-            && let Some(other) = self.also.get(key)
-        {
+        let others = self.also.get(key).filter(|_| space == Space::Rows);
+        for other in others.into_iter().flatten() {
             std::hint::black_box(self.store.read_uncached(space, other)?);
         }
         Ok(())
