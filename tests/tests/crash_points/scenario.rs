@@ -16,6 +16,8 @@ pub(crate) const LOADER_RELAY: &str = "HEARKEN_CRASH_LOADER";
 const LOADER_BLOBS: &str = "HEARKEN_CRASH_BLOBS";
 const LOADER_TEST: &str = "scenario::loader_process";
 const LOADERS: u64 = 3;
+/// Most rounds of `receive` at the end.
+const ROUNDS: u32 = 10;
 const DAY_MS: i64 = 86_400_000;
 /// How long before midnight the scenario begins, by the clock of its processes.
 const BEFORE_MIDNIGHT_MS: i64 = DAY_MS / 24 * 3;
@@ -109,6 +111,7 @@ fn record(amount: Amount) -> Scenario {
         }
     }
     assert!(load.wait().unwrap().success());
+    settle([&amina, &ben]);
     relay.kill();
     Scenario {
         record: recorder.read().unwrap(),
@@ -132,15 +135,35 @@ fn converse(amina: &Person, ben: &Person, numbers: std::ops::Range<u32>) {
             let text = text(who, number);
             let words = ["send", contact, "--text-file", "-"];
             let sent = person.run_with_input(&words, text.as_bytes()).unwrap();
-            assert_eq!(sent.line().unwrap()["state"], "sent");
+            // 3: a busy machine was too slow, and the text waits for the next command.
+            assert!(matches!(sent.status, Some(0 | 3)), "{:?}: {}", sent.status, sent.errors);
         }
         if number % 4 == 3 || number + 1 == numbers.end {
             for (person, _, _) in sides {
-                let received = person.run(&["receive", "--timeout", "10"]).unwrap();
-                assert_eq!(received.status, Some(0), "{}", received.errors);
+                receive(person);
             }
         }
     }
+}
+
+fn receive(person: &Person) {
+    let received = person.run(&["receive", "--timeout", "10"]).unwrap();
+    assert!(matches!(received.status, Some(0 | 3)), "{}", received.errors);
+}
+
+/// Receives until nothing waits any more.
+fn settle(people: [&Person; 2]) {
+    for _ in 0..ROUNDS {
+        people.iter().for_each(|person| receive(person));
+        let waits = |person: &&Person| {
+            let contacts = person.run(&["contacts"]).unwrap();
+            contacts.lines.iter().any(|line| line["outbox"] != 0)
+        };
+        if !people.iter().any(waits) {
+            break;
+        }
+    }
+    people.iter().for_each(|person| receive(person));
 }
 
 fn start_loader(
