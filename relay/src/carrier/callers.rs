@@ -26,7 +26,8 @@ use zeroize::ZeroizeOnDrop;
 
 /// How long an address outlives the last datagram from it where no link is held: long enough for the answer to a Retry,
 /// and for the last packets of a connection.
-pub(super) const FORGET_AFTER: Duration = Duration::from_secs(3);
+pub(super) const FORGET_AFTER: Duration = Duration::from_millis(FORGET_AFTER_MS);
+const FORGET_AFTER_MS: u64 = 3_000;
 /// Addresses without a link; beyond it all of those are forgotten, and whoever meant it dials again. 2 MiB.
 const STRANGERS_MAX: usize = 16_384;
 /// Datagrams handed to the system at once. Each connection keeps a buffer of so many, and two cells fill six; the
@@ -35,7 +36,7 @@ const SEGMENTS_MAX: usize = 6;
 /// What the calls that receive (`recvmmsg` of 32 datagrams) or send may leave on the stack, with room to spare.
 const STACK_LEN: usize = 24 * 1_024;
 
-/// A real address, erased on drop. Boxed, so that a table that moves its rows leaves none behind.
+/// A real address, erased on drop. The table holds each by a pointer, so that moving its rows leaves none behind.
 #[derive(PartialEq, Eq, Hash, ZeroizeOnDrop)]
 struct Place {
     ip: [u8; 16],
@@ -45,12 +46,12 @@ struct Place {
 }
 
 impl Place {
-    fn of(address: &SocketAddr) -> Box<Self> {
+    fn of(address: &SocketAddr) -> Self {
         let (ip, scope, v4) = match address {
             SocketAddr::V4(v4) => (v4.ip().to_ipv6_mapped().octets(), 0, true),
             SocketAddr::V6(v6) => (v6.ip().octets(), v6.scope_id(), false),
         };
-        Box::new(Self { ip, scope, port: address.port(), v4 })
+        Self { ip, scope, port: address.port(), v4 }
     }
 
     fn address(&self) -> SocketAddr {
@@ -62,22 +63,28 @@ impl Place {
     }
 }
 
+/// A row without padding: what lies between fields is not written by a move, and keeps what the stack held there.
 struct Caller {
-    place: Arc<Box<Place>>,
-    links: usize,
-    heard: Instant,
+    place: Arc<Place>,
+    links: u64,
+    /// When the last datagram came, in milliseconds since the table was made.
+    heard: u64,
 }
+
+const _: () = assert!(size_of::<Caller>() == size_of::<Arc<Place>>() + 16);
 
 #[derive(Default)]
 struct Table {
-    numbers: HashMap<Arc<Box<Place>>, u64>,
+    numbers: HashMap<Arc<Place>, u64>,
     callers: HashMap<u64, Caller>,
     last: u64,
 }
 
 /// Who is who. One for all sockets of a relay.
-#[derive(Default)]
-pub(super) struct Callers(RwLock<Table>);
+pub(super) struct Callers {
+    table: RwLock<Table>,
+    begun: Instant,
+}
 
 /// A caller's row is kept for as long as this is.
 pub(super) struct Held {
@@ -86,6 +93,15 @@ pub(super) struct Held {
 }
 
 impl Callers {
+    /// A table of nobody.
+    pub(super) fn new() -> Self {
+        Self { table: RwLock::default(), begun: Instant::now() }
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The made-up address of a caller.
     fn mask(&self, real: &SocketAddr, now: Instant) -> SocketAddr {
         let place = Place::of(real);
@@ -95,7 +111,7 @@ impl Callers {
             // Those with a link are not looked at by the clock.
             number.filter(|number| table.callers.get(number).is_some_and(|caller| caller.links > 0))
         };
-        masked(known.unwrap_or_else(|| self.write().number(place, now)))
+        masked(known.unwrap_or_else(|| self.write().number(place, self.millis(now))))
     }
 
     /// The real address behind a made-up one, unless it was forgotten.
@@ -113,20 +129,21 @@ impl Callers {
 
     /// Forgets whoever has no link and was not heard for [`FORGET_AFTER`].
     pub(super) fn sweep(&self, now: Instant) {
-        self.write().retain(|caller| now.duration_since(caller.heard) < FORGET_AFTER);
+        let now = self.millis(now);
+        self.write().retain(|caller| now < caller.heard.saturating_add(FORGET_AFTER_MS));
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Table {
-    fn number(&mut self, place: Box<Place>, now: Instant) -> u64 {
+    fn number(&mut self, place: Place, now: u64) -> u64 {
         if let Some(number) = self.numbers.get(&place)
             && let Some(caller) = self.callers.get_mut(number)
         {
@@ -151,7 +168,7 @@ impl Table {
         callers.retain(|_, caller| {
             let keep = caller.links > 0 || keep(caller);
             if !keep {
-                numbers.remove(&caller.place);
+                numbers.remove(&*caller.place);
             }
             keep
         });
@@ -160,9 +177,10 @@ impl Table {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        let now = self.callers.millis(Instant::now());
         if let Some(caller) = self.callers.write().callers.get_mut(&self.number) {
             caller.links = caller.links.saturating_sub(1);
-            caller.heard = Instant::now();
+            caller.heard = now;
         }
     }
 }
@@ -291,7 +309,7 @@ mod tests {
 
     #[test]
     fn one_caller_has_one_mask_and_another_has_another() {
-        let (callers, now) = (Callers::default(), Instant::now());
+        let (callers, now) = (Callers::new(), Instant::now());
         let real =
             ["192.0.2.7:4000", "192.0.2.7:4001", "[::ffff:192.0.2.7]:4000", "[2001:db8::7]:4000"];
         let real = real.map(address);
@@ -307,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_caller_is_forgotten_a_while_after_the_last_link_and_datagram() {
-        let (callers, now) = (Arc::new(Callers::default()), Instant::now());
+        let (callers, now) = (Arc::new(Callers::new()), Instant::now());
         let mask = callers.mask(&address("192.0.2.7:4000"), now);
         let links = [(); 2].map(|()| callers.hold(&mask).unwrap());
         callers.sweep(now + 10 * FORGET_AFTER);
@@ -323,7 +341,7 @@ mod tests {
 
     #[test]
     fn strangers_without_end_are_bounded_and_links_stay() {
-        let (callers, now) = (Arc::new(Callers::default()), Instant::now());
+        let (callers, now) = (Arc::new(Callers::new()), Instant::now());
         let mask = callers.mask(&address("192.0.2.7:4000"), now);
         let _link = callers.hold(&mask).unwrap();
         for number in 0..3 * u32::try_from(STRANGERS_MAX).unwrap() {

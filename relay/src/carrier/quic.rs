@@ -181,7 +181,7 @@ impl Gate {
     pub fn new(links_max: usize) -> Arc<Self> {
         let zero = AtomicUsize::new(0);
         let next = AtomicU64::new(1);
-        let (opening, callers) = (AtomicUsize::new(0), Arc::default());
+        let (opening, callers) = (AtomicUsize::new(0), Arc::new(Callers::new()));
         Arc::new(Self { links_max, links: zero, opening, next, callers })
     }
 
