@@ -11,7 +11,7 @@ const TABLES: &str = "/tables/";
 /// How far the time in a table may be from that of its file for both to say the same.
 const SAME: Duration = Duration::from_secs(1);
 
-pub fn both(scenario: &Scenario) -> [(&'static str, &Left); 2] {
+pub(crate) fn both(scenario: &Scenario) -> [(&'static str, &Left); 2] {
     [("mailbox relay", &scenario.relay), ("entry relay", &scenario.entry)]
 }
 
@@ -21,7 +21,7 @@ fn search(needles: &Needles, left: &Left) -> Vec<Hit> {
 }
 
 /// Moments, but for those in the store's tables that are the times of their files once more.
-pub fn moments(scenario: &Scenario, left: &Left) -> Vec<(Written, Hit)> {
+pub(crate) fn moments(scenario: &Scenario, left: &Left) -> Vec<(Written, Hit)> {
     let mut found = scenario.moments.through(&left.files);
     found.extend(scenario.moments.through(&said_of_clients(left)));
     found.retain(|(written, hit)| {

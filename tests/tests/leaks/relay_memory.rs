@@ -1,6 +1,6 @@
 //! What is in the relays' memory, as whoever takes over the machine can read it.
 
-use hearken_tests::leaks::{Image, Needles, Place, Search};
+use hearken_tests::leaks::{Image, Needles, Search};
 
 use crate::relay_files::both;
 use crate::scenario::{Left, REMEMBERED, Scenario, scenario};

@@ -16,56 +16,54 @@ use hearken_tests::leaks::{
 use hearken_tests::programs::{Ended, PASSPHRASE, PATIENCE, Person};
 
 /// Words that stay in the memory of both relays, so that what looks there is known to see. No name, text or key.
-pub const REMEMBERED: [&str; 3] =
+pub(crate) const REMEMBERED: [&str; 3] =
     ["remembered_name_quagmire", "remembered_text_zephyr", "remembered_key_5f1d8c0b2a79"];
 
 /// What a relay leaves: its files, its logs, its memory.
-pub struct Left {
+pub(crate) struct Left {
     /// Its files, as they were while it ran and after it had ended.
-    pub files: Vec<Place>,
+    pub(crate) files: Vec<Place>,
     /// When each of its files was last written, before it was told to stop.
-    pub file_times: Vec<FileTime>,
+    pub(crate) file_times: Vec<FileTime>,
     /// All that it said: standard output, log, `stats`.
-    pub said: Vec<Place>,
+    pub(crate) said: Vec<Place>,
     /// Its memory while clients were listening, where it can be read.
-    pub while_open: Option<Image>,
+    pub(crate) while_open: Option<Image>,
     /// Its memory after every client's link was closed.
-    pub once_closed: Option<Image>,
-    /// The bytes of its identity key.
-    pub identity: Vec<u8>,
+    pub(crate) once_closed: Option<Image>,
     /// The addresses at which it saw clients, and whether each link was still open for the first image.
-    pub masks: Vec<(Mask, bool)>,
+    pub(crate) masks: Vec<(Mask, bool)>,
     /// Its folder.
-    pub folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// What is left of the scenario.
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// Names of contacts and texts of messages, which are in every vault of the scenario.
-    pub written: Needles,
+    pub(crate) written: Needles,
     /// Private keys of all four: of their mailboxes, and whole states of their conversations in pieces.
-    pub keys: Needles,
+    pub(crate) keys: Needles,
     /// The stretch in which clients acted.
-    pub moments: Moments,
+    pub(crate) moments: Moments,
     /// Its beginning.
-    pub began: SystemTime,
+    pub(crate) began: SystemTime,
     /// How many times a client acted on a relay, at the least.
-    pub actions: usize,
+    pub(crate) actions: usize,
     /// The relay of the mailboxes.
-    pub relay: Left,
+    pub(crate) relay: Left,
     /// The relay in front of it.
-    pub entry: Left,
+    pub(crate) entry: Left,
     /// The vaults of the four, at the end.
-    pub vaults: Vec<Opened>,
+    pub(crate) vaults: Vec<Opened>,
     /// Every version of every file in the homes of the four that could be seen.
-    pub homes: Vec<Place>,
+    pub(crate) homes: Vec<Place>,
     /// The two relays as the homes know them.
-    pub relay_addresses: Vec<String>,
+    pub(crate) relay_addresses: Vec<String>,
 }
 
 impl Scenario {
     /// The addresses at which a relay saw clients, as needles.
-    pub fn addresses(left: &Left) -> Needles {
+    pub(crate) fn addresses(left: &Left) -> Needles {
         let mut needles = Needles::default();
         for (number, (Mask(address), _)) in left.masks.iter().enumerate() {
             needles.address(&format!("address {number} of a client"), *address);
@@ -75,7 +73,7 @@ impl Scenario {
 }
 
 /// The scenario, run once.
-pub fn scenario() -> &'static Scenario {
+pub(crate) fn scenario() -> &'static Scenario {
     static SCENARIO: OnceLock<Scenario> = OnceLock::new();
     SCENARIO.get_or_init(|| run(None))
 }
@@ -91,7 +89,7 @@ struct People {
 }
 
 /// Runs it, with a fault planted in both relays in a build that can.
-pub fn run(planted: Option<&str>) -> Scenario {
+pub(crate) fn run(planted: Option<&str>) -> Scenario {
     let temporary = tempfile::tempdir().unwrap();
     let relay_folder = tempfile::tempdir().unwrap();
     let entry_folder = tempfile::tempdir().unwrap();
@@ -139,23 +137,13 @@ pub fn run(planted: Option<&str>) -> Scenario {
                 masks| {
         let mut files = folder(relay.folder()).unwrap();
         let file_times = written_at(relay.folder()).unwrap();
-        let identity = std::fs::read(relay.folder().join("keys/identity")).unwrap();
         let path = relay.folder().to_owned();
         let mut said = vec![Place::of_text("stats", stats)];
         said.push(Place::of_text("stats", &relay.stats().unwrap()));
         said.extend(relay.stop().unwrap());
         files.extend(folder(&path).unwrap());
         let (while_open, once_closed) = images;
-        Left {
-            files,
-            file_times,
-            said,
-            while_open,
-            once_closed,
-            identity,
-            masks,
-            folder: temporary,
-        }
+        Left { files, file_times, said, while_open, once_closed, masks, folder: temporary }
     };
     let relay_left = left(
         relay,
