@@ -47,6 +47,7 @@ pub struct InlineRelay {
     can_store_keys: bool,
     writes: Vec<(Ticket, WriteCommand)>,
     reads: Vec<(Ticket, ReadCommand)>,
+    #[allow(clippy::type_complexity, reason = "one closure, named once")]
     lie: Option<Box<dyn FnMut(Told<'_>) + Send>>,
 }
 

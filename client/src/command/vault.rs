@@ -140,11 +140,12 @@ impl Destroy {
             .existing(&context.output, &context.shutdown, "ask-passphrase")
             .await?;
         // Whoever gave the passphrase by a flag has decided; at a terminal a slip of the finger is asked about.
-        if terminal::is_there() && !context.passphrase.is_given() {
-            if !context.confirm("ask-destroy").await? {
-                context.output.say("say-not-destroyed");
-                return Err(Code::Interrupted.into());
-            }
+        if terminal::is_there()
+            && !context.passphrase.is_given()
+            && !context.confirm("ask-destroy").await?
+        {
+            context.output.say("say-not-destroyed");
+            return Err(Code::Interrupted.into());
         }
         Session::destroy(context, &phrase).await?;
         context.output.result(&Line::of(context), |language| language.text("say-destroyed"))?;
