@@ -10,9 +10,13 @@
 //! [`hearken_relay::simulation::InlineRelay`]. Not here: threads, sockets, files and real clocks; a crash is a restart
 //! from what was committed (that commits reach the disk is shown by the crash-point tests).
 
+mod calls;
 pub mod fault;
+mod looking;
 pub mod model;
 pub mod network;
+mod operators;
+mod people;
 pub mod person;
 pub mod script;
 pub mod seals;
