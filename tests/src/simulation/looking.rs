@@ -1,5 +1,6 @@
 //! What the model looks at: contacts, outboxes, conversations.
 
+use hearken_client_lib::simulation::InlineClient;
 use hearken_client_lib::{ContactId, ContactState};
 use hearken_proto::time::DAY_MS;
 
@@ -57,6 +58,20 @@ impl World {
                     .map_err(|twice| Broken::SealedTwice(twice.0.to_owned()))?;
             }
             self.model.outbox(who, conversation, rows, self.now);
+        }
+        Ok(())
+    }
+
+    /// Ciphertexts in an outbox that their reader has had for longer than it and the relay remember them.
+    pub(super) fn note_unheard(&mut self, client: &mut InlineClient) -> Result<(), Broken> {
+        for contact in client.contacts().map_err(vault)? {
+            for row in client.outbox(contact.id(), 0).map_err(vault)? {
+                let Some((conversation, place)) = self.model.of_blob(&row.blob.put_id()) else {
+                    continue;
+                };
+                let sealed = &mut self.model.conversations[conversation].sealed[place];
+                sealed.again |= sealed.seen && self.now - sealed.at >= EXPIRED_MS;
+            }
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ use hearken_proto::payload::Blob;
 
 use super::Broken;
 
+/// What two clocks may be off, and an hour that has begun: whether an invitation has expired is not told apart better.
+const CLOCKS_OFF_MS: u64 = 5 * 3_600_000;
 /// What a blob has beside its part of a message.
 const FRAGMENT_OVERHEAD: usize = 36;
 
@@ -43,6 +45,9 @@ pub struct Sealed {
     pub excuse: Option<Excuse>,
     /// Whether its reader has stored what it brought.
     pub seen: bool,
+    /// Whether it may come to its reader once more as one that cannot be opened: its writer was away before it heard
+    /// that the relay has it, for longer than relay and reader remember it.
+    pub again: bool,
 }
 
 /// A message that somebody wrote.
@@ -154,6 +159,9 @@ impl Model {
             None => {
                 conversation.joiner = Some(who);
                 conversation.joined_at = now;
+                if now + CLOCKS_OFF_MS >= conversation.expires {
+                    conversation.tear("joined about when it expired");
+                }
             }
             Some(first) if first == who => {}
             Some(_) if conversation.torn.is_some() => {}
@@ -184,6 +192,7 @@ impl Model {
                 at: now,
                 excuse: None,
                 seen: false,
+                again: false,
             });
             let unassigned = view.unassigned.entry(conversation).or_default();
             unassigned.push(at);
@@ -290,7 +299,8 @@ impl Model {
         let forged = of.forged.iter().filter(|twin| twin.from == from && twin.seen).count();
         // A blob that was made up is shown as missing, and stands for one that is, where one is.
         let (missing, forged) = (missing.len() as u32, forged as u32);
-        if !(missing.max(forged)..=missing + forged).contains(&gaps) {
+        let again = of.sealed.iter().filter(|sealed| sealed.from == from && sealed.again).count();
+        if !(missing.max(forged)..=missing + forged + again as u32).contains(&gaps) {
             return Err(Broken::Gaps(format!(
                 "conversation {conversation}: {gaps} cells are shown as missing from {from}, {missing} are"
             )));

@@ -136,8 +136,12 @@ impl World {
             self.faults.note(Fault::Forged);
             if let Some((conversation, place)) = self.model.of_blob(&id) {
                 let of = &mut self.model.conversations[conversation];
+                if of.forged.iter().any(|twin| twin.blob == blob) {
+                    continue;
+                }
                 let from = of.sealed[place].from;
-                let twin = Sealed { from, blob, at: self.now, excuse: None, seen: false };
+                let twin =
+                    Sealed { from, blob, at: self.now, excuse: None, seen: false, again: false };
                 of.forged.push(twin);
             }
         }

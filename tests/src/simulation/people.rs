@@ -185,7 +185,7 @@ impl World {
     /// Every device sleeps; relays go on.
     pub(super) fn sleep(&mut self, ms: u64) -> Result<(), Broken> {
         self.look_all()?;
-        let mut asleep = Vec::new();
+        let mut asleep: Vec<Option<InlineClient>> = Vec::new();
         for who in 0..self.people.len() {
             self.end_process(who);
             asleep.push(self.people[who].client.take());
@@ -196,6 +196,9 @@ impl World {
         while self.now < wake {
             self.now = wake.min(self.now + SLEEP_STEP_MS);
             self.pass(self.now)?;
+        }
+        for client in asleep.iter_mut().flatten() {
+            self.note_unheard(client)?;
         }
         for (who, client) in asleep.into_iter().enumerate() {
             self.people[who].client = client;
