@@ -63,7 +63,7 @@ const TEXT: &str = "under the third plank, wrapped in oilcloth";
 impl Locked {
     fn start(person: &Person, contact: &str) -> Self {
         let passphrase = person.home().with_extension("passphrase");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_locked-client"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_locked_client"))
             .args([person.home(), &passphrase])
             .args([contact, TEXT, &WORD.to_lowercase()])
             .stdin(Stdio::piped())

@@ -1,7 +1,7 @@
 //! A program on the library that opens a vault, talks, closes it, and lives on: what a locked app is. For the test that
 //! looks for keys in its memory then (`tests/tests/leaks/device.rs`).
 //!
-//! `locked-client HOME PASSPHRASE-FILE CONTACT TEXT WORD`: prints `open` when it has sent TEXT and fetched what there was,
+//! `locked_client HOME PASSPHRASE-FILE CONTACT TEXT WORD`: prints `open` when it has sent TEXT and fetched what there was,
 //! goes on at a line on standard input, prints `closed`, and ends with standard input. WORD stays in its memory.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "its output is how the test follows it")]
