@@ -244,6 +244,12 @@ impl Engine {
         })
     }
 
+    /// Has the library look for tables that nothing needs any more.
+    pub(super) fn let_go(&self) -> Result<(), StoreError> {
+        self.refresh_snapshot();
+        guarded("the list of tables", || self.commits.rotate_memtable().map(drop))
+    }
+
     fn note_deleted(&self, batch: &Batch) {
         let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
         for (space, _, value) in batch.writes() {

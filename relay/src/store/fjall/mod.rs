@@ -240,6 +240,46 @@ impl FjallStore {
         Ok(())
     }
 
+    /// Commits a batch whose rows fit; what failed is not there afterwards.
+    fn write(&self, writer: &mut Writer, batch: &Batch) -> Result<(), StoreError> {
+        let number = writer.last_commit + 1;
+        let mut failure = self.try_commit(batch, number);
+        if matches!(failure, Err(CommitFailure::Poisoned)) {
+            // Nothing of the batch was written, so it may be tried after an opening; the opening not too often.
+            if writer
+                .reopened
+                .is_some_and(|reopened| reopened.elapsed() < self.config.reopen_interval)
+            {
+                return Err(self.background_failure());
+            }
+            self.reopen(writer).inspect_err(|_| {
+                tracing::error!("the store could not be opened again after a failure");
+            })?;
+            tracing::error!("the store failed in the background and was opened anew");
+            failure = self.try_commit(batch, number);
+        }
+        match failure {
+            Ok(()) => {
+                writer.last_commit = number;
+                writer.commits += 1;
+                Ok(())
+            }
+            Err(CommitFailure::Poisoned) => Err(self.background_failure()),
+            Err(CommitFailure::Undecided(error)) => {
+                if self.reopen(writer).is_err() {
+                    tracing::error!("the store could not be opened again after a failed write");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets the library give back tables that were merged: it does so when it has seen a commit and moves rows to a table.
+    fn let_go(&self) -> Result<(), StoreError> {
+        self.write(&mut self.writer(), &Batch::default())?;
+        self.with_engine(Engine::let_go)
+    }
+
     fn has_free(&self, bytes: u64) -> bool {
         // Where the system does not say, the write itself will.
         rustix::fs::statvfs(self.folder.path())
@@ -306,36 +346,7 @@ impl Store for FjallStore {
                 kind: std::io::ErrorKind::InvalidInput,
             });
         }
-        let number = writer.last_commit + 1;
-        let mut failure = self.try_commit(&batch, number);
-        if matches!(failure, Err(CommitFailure::Poisoned)) {
-            // Nothing of the batch was written, so it may be tried after an opening; the opening not too often.
-            if writer
-                .reopened
-                .is_some_and(|reopened| reopened.elapsed() < self.config.reopen_interval)
-            {
-                return Err(self.background_failure());
-            }
-            self.reopen(&mut writer).inspect_err(|_| {
-                tracing::error!("the store could not be opened again after a failure");
-            })?;
-            tracing::error!("the store failed in the background and was opened anew");
-            failure = self.try_commit(&batch, number);
-        }
-        match failure {
-            Ok(()) => {
-                writer.last_commit = number;
-                writer.commits += 1;
-                Ok(())
-            }
-            Err(CommitFailure::Poisoned) => Err(self.background_failure()),
-            Err(CommitFailure::Undecided(error)) => {
-                if self.reopen(&mut writer).is_err() {
-                    tracing::error!("the store could not be opened again after a failed write");
-                }
-                Err(error)
-            }
-        }
+        self.write(&mut writer, &batch)
     }
 
     fn drop_day(&self, day: UnixDay) -> Result<(), StoreError> {
@@ -378,7 +389,10 @@ impl Store for FjallStore {
             return;
         }
         while let Ok(Some(day)) = self.with_engine(|engine| Ok(engine.untidy_day())) {
-            if let Err(error) = day.tidy() {
+            let tidied = day.tidy();
+            // Whoever opens the engine anew waits for its last handle.
+            drop(day);
+            if let Err(error) = tidied.and_then(|()| self.let_go()) {
                 tracing::warn!(%error, "tables could not be merged; nothing is lost");
                 return;
             }
