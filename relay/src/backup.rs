@@ -1,6 +1,6 @@
 //! A backup: a relay's identity, configuration, notice, day keys and rows, as they are at one moment, in one file.
 //!
-//! [`Source`] makes the bytes, a piece at a time, of a store that may be serving; [`write`] puts bytes from anywhere
+//! [`Source`] makes the bytes, a piece at a time, of a store that may be serving; [`write()`] puts bytes from anywhere
 //! into a file, checking each as a restore would. Guarantees: the rows are of one moment, between two commits; every
 //! row's day key is in it, unless the day is over; memory is bounded by two pieces (about a megabyte each), however
 //! large the store; the file is whole under its name or not there. Seal, auth and hop keys are never in it, so a backup

@@ -1,6 +1,6 @@
 //! A restore: a relay made of a backup, in a folder where there is nothing.
 //!
-//! Guarantees: the folder is a whole relay or as it was, whenever this ends and however (see [`stage`]); nothing of a
+//! Guarantees: the folder is a whole relay or as it was, whenever this ends and however (see `stage`); nothing of a
 //! file that is damaged, cut or longer than it should be is kept; positions begin above every position that a reader
 //! can have a cursor at ([`life`]); keys and blobs of days that are over are left out; seal, auth and hop keys are made
 //! anew at the first start, since a backup has none. Memory is bounded by one frame and the store's own buffers.
