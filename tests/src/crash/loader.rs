@@ -135,7 +135,7 @@ pub enum Heard {
 }
 
 /// Puts blobs for `clients` clients at once until told to stop, through every end of the relay: whoever loses the link dials
-/// again and puts again what was not acknowledged. A client that has put [`BLOBS_MAX`] goes on as another.
+/// again and puts again what was not acknowledged. A client that has put `BLOBS_MAX` goes on as another.
 pub async fn run_until(
     relay: &RelayAddress,
     clients: u64,
