@@ -255,6 +255,9 @@ impl Sender {
                 self.failure = Some(Trouble::Taken);
                 return SenderStep::TakenByAnother;
             }
+            // Where the reader made the mailbox again it named this writer, and there is nothing to claim: what is put
+            // next shows it. Where it is not there yet, that brings the claim back.
+            self.claimed = reason == Reason::NotYours;
             self.phase = Phase::Ready;
             self.refused = true;
             self.failure = Some(match reason {

@@ -60,3 +60,23 @@ fn a_long_text_arrives_in_order_though_commits_fail_and_the_mailbox_is_full() {
         ],
     );
 }
+
+#[test]
+fn a_writer_gets_on_though_its_mailbox_was_made_again_and_leaves_nothing_to_claim() {
+    // Written and backed up before the join: the relay that is restored does not have the joiner's mailbox.
+    holds(
+        461,
+        4,
+        &[
+            (91, Step::Backup { relay: 1 }),
+            (127, Step::Invite { who: 0, hours: 40 }),
+            (149, Step::Pass { ms: 3_669 }),
+            (150, Step::Join { who: 1, invitation: 0 }),
+            (151, Step::Follow { who: 0 }),
+            (169, Step::Follow { who: 1 }),
+            (183, Step::Pass { ms: 4_470_413 }),
+            (184, Step::Restore { relay: 1 }),
+            (197, Step::Send { who: 0, contact: 0, bytes: 82 }),
+        ],
+    );
+}
