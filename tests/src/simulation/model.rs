@@ -281,7 +281,10 @@ impl Model {
             let shown = lines.iter().any(|line| !line.is_from_me() && line.id() == written.id);
             let whole =
                 !written.sealed.is_empty() && written.sealed.iter().all(|at| of.sealed[*at].seen);
-            if whole != shown {
+            // Parts of a text are kept as long as relays keep blobs: those that came before may have gone.
+            let spread =
+                written.sealed.iter().any(|at| of.sealed[*at].excuse == Some(Excuse::Expired));
+            if whole != shown && !(whole && spread && written.sealed.len() > 1) {
                 let blobs = written.sealed.iter().map(|at| (*at, &of.sealed[*at]));
                 let blobs: Vec<_> = blobs.map(|(at, blob)| (at, blob.seen, blob.excuse)).collect();
                 return Err(Broken::Lost(format!(
@@ -299,7 +302,11 @@ impl Model {
         let forged = of.forged.iter().filter(|twin| twin.from == from && twin.seen).count();
         // A blob that was made up is shown as missing, and stands for one that is, where one is.
         let (missing, forged) = (missing.len() as u32, forged as u32);
-        let again = of.sealed.iter().filter(|sealed| sealed.from == from && sealed.again).count();
+        // Shown as missing, and came after all: once more, or as what the relay had changed before.
+        let came_late = |sealed: &&Sealed| {
+            sealed.from == from && sealed.seen && (sealed.again || sealed.excuse.is_some())
+        };
+        let again = of.sealed.iter().filter(came_late).count();
         if !(missing.max(forged)..=missing + forged + again as u32).contains(&gaps) {
             return Err(Broken::Gaps(format!(
                 "conversation {conversation}: {gaps} cells are shown as missing from {from}, {missing} are"

@@ -100,6 +100,17 @@ impl World {
                 of.tear("its claim is newer than the backup");
             }
         }
+        let relays = self.relays.len();
+        for of in &mut self.model.conversations {
+            // The one blob that names a writer may be the one that was changed; then nobody can name it to this relay.
+            let changed = of.sealed.iter().any(|sealed| {
+                sealed.excuse == Some(Excuse::Garbled)
+                    && of.reader_of(sealed.from).is_some_and(|reader| reader % relays == at)
+            });
+            if changed {
+                of.tear("a relay that changed blobs lost its past as well");
+            }
+        }
         let clock = self.relays[at].clock(self.now);
         let now = UnixMillis(self.now);
         let store = MemoryStore::restored_at(&backup.store, now);
