@@ -30,9 +30,9 @@ pub(super) const FORGET_AFTER: Duration = Duration::from_millis(FORGET_AFTER_MS)
 const FORGET_AFTER_MS: u64 = 3_000;
 /// Addresses without a link; beyond it all of those are forgotten, and whoever meant it dials again. 2 MiB.
 const STRANGERS_MAX: usize = 16_384;
-/// Datagrams handed to the system at once. Each connection keeps a buffer of so many, and two cells fill six; the
+/// Datagrams handed to the system at once. Each connection keeps a buffer of so many, and a cell fills three; the
 /// library's ten are 14 KiB an idle link, a third of what one costs.
-const SEGMENTS_MAX: usize = 6;
+const SEGMENTS_MAX: usize = 4;
 /// What the calls that receive (`recvmmsg` of 32 datagrams) or send may leave on the stack, with room to spare.
 const STACK_LEN: usize = 24 * 1_024;
 
