@@ -220,11 +220,7 @@ impl InlineClient {
     ///
     /// # Errors
     /// As [`InlineClient::connected`].
-    pub fn timeout(
-        &mut self,
-        now: UnixMillis,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<(), VaultError> {
+    pub fn timeout(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) -> Result<(), VaultError> {
         self.engine.handle_timeout(now, rng)
     }
 
