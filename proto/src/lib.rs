@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
-pub mod aead;
 pub mod address;
+pub mod aead;
 pub mod auth;
 pub mod cell;
 pub mod hop;

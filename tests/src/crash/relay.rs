@@ -56,16 +56,22 @@ pub fn open(folder: &Path) -> Result<Found> {
     let took = begun.elapsed();
     let mut mailboxes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     for day in store.days() {
-        let rows = store.range(Space::Day(day), b"b", b"c", ROWS_AT_ONCE)?;
-        ensure!(rows.len() < ROWS_AT_ONCE, "more blobs than are read");
-        for Row { key, value } in rows {
-            let key: &[u8; BLOB_KEY_LEN] = key.as_slice().try_into().context("a blob's key")?;
-            let sealed = value.get(4..).context("a blob's row")?;
-            let blob = day_keys.open_sealed(day, &key[1..], sealed).context("unsealing a blob")?;
-            let (mailbox, position) = key[1..].split_first_chunk::<32>().context("a mailbox")?;
-            let position = u64::from_be_bytes(position.try_into()?);
-            let twice = mailboxes.entry(*mailbox).or_default().insert(position, blob);
-            ensure!(twice.is_none(), "two blobs at one position");
+        let mut from = b"b".to_vec();
+        loop {
+            let rows = store.range(Space::Day(day), &from, b"c", ROWS_AT_ONCE)?;
+            let Some(last) = rows.last() else { break };
+            from = [&last.key[..], &[0]].concat();
+            for Row { key, value } in rows {
+                let key: &[u8; BLOB_KEY_LEN] = key.as_slice().try_into().context("a blob's key")?;
+                let sealed = value.get(4..).context("a blob's row")?;
+                let blob =
+                    day_keys.open_sealed(day, &key[1..], sealed).context("unsealing a blob")?;
+                let (mailbox, position) =
+                    key[1..].split_first_chunk::<32>().context("a mailbox")?;
+                let position = u64::from_be_bytes(position.try_into()?);
+                let twice = mailboxes.entry(*mailbox).or_default().insert(position, blob);
+                ensure!(twice.is_none(), "two blobs at one position");
+            }
         }
     }
     Ok(Found { fingerprint: fingerprint(&identity), epochs, mailboxes, took })
