@@ -52,7 +52,7 @@ pub(super) fn session(input: &[u8]) {
     if choices.one_in(4) {
         let at = SEAL_AT + usize::from(choices.u16()) % (4_096 - SEAL_AT);
         // The freshness, 32 bytes, and what is sealed count; the random bytes between them do not.
-        let counts = at < SEAL_AT + 32 || at >= TAG_AT;
+        let counts = !(SEAL_AT + 32..TAG_AT).contains(&at);
         if let Some(changed) = changed(&answer, at, choices.byte().max(1)) {
             assert_eq!(pending.accept(changed).is_ok(), !counts, "byte {at}");
             return;

@@ -112,8 +112,7 @@ fn every_target_is_replayed_and_every_corpus_has_a_target() {
 
 #[test]
 fn the_committed_corpora_are_small() {
-    let bytes: usize =
-        TARGETS.iter().flat_map(|target| committed(target)).map(|(_, input)| input.len()).sum();
+    let bytes: usize = TARGETS.iter().flat_map(committed).map(|(_, input)| input.len()).sum();
     assert!(bytes <= 2 << 20, "{bytes} bytes");
 }
 

@@ -40,7 +40,7 @@ const STEPS_MAX: usize = 64;
 pub(super) fn events(input: &[u8]) {
     let mut choices = Choices::new(input);
     let first = choices.byte();
-    let choice = if first % 2 == 0 { RouteChoice::Direct } else { RouteChoice::Hop2 };
+    let choice = if first.is_multiple_of(2) { RouteChoice::Direct } else { RouteChoice::Hop2 };
     let mut driver = Driver::new(choice);
     if first % 4 < 2 {
         driver.follow();
