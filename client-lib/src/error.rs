@@ -105,6 +105,9 @@ pub enum ClientError {
     /// The vault could not be opened, read or written.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The same was begun again while it was under way: the call that did so goes on with it.
+    #[error("the same was begun again")]
+    BegunAgain,
     /// The client has ended.
     #[error("the client has ended")]
     Ended,

@@ -117,6 +117,8 @@ pub(crate) trait Stages {
 pub(crate) struct Errand {
     stages: Box<dyn Stages + Send>,
     farewell: Option<i64>,
+    /// The link that it joins.
+    joins: Option<[u8; 32]>,
     deadline: UnixMillis,
     session: Option<SessionId>,
     search: Option<Search>,
@@ -134,6 +136,7 @@ impl Errand {
         Self {
             stages: Box::new(stages),
             farewell: None,
+            joins: None,
             deadline: now.after(ERRAND_TIME),
             session: None,
             search: None,
@@ -147,6 +150,21 @@ impl Errand {
     pub(crate) fn farewell(farewell: Farewell, now: UnixMillis) -> Self {
         let seq = farewell.seq;
         Self { farewell: Some(seq), ..Self::new(farewell::FarewellErrand::new(farewell), now) }
+    }
+
+    /// Joins an invitation.
+    pub(crate) fn join(join: JoinErrand, now: UnixMillis) -> Self {
+        Self { joins: Some(join.link_hash()), ..Self::new(join, now) }
+    }
+
+    /// Whether it joins this link.
+    pub(crate) fn is_join_of(&self, link_hash: &[u8; 32]) -> bool {
+        self.joins.as_ref() == Some(link_hash)
+    }
+
+    /// The session that it has at present.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.session
     }
 
     /// Whether this ends that mailbox.

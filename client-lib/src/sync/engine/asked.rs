@@ -154,6 +154,7 @@ impl Engine {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<ErrandId, ClientError> {
         let link = InvitationLink::parse(link).map_err(|_| ClientError::InvitationMalformed)?;
+        self.give_up_join(&link.hash(), now, rng);
         let database = self.vault.database();
         let errand = match records::contact_of_link(database, &link.hash())? {
             Some((contact, Stage::Joining)) => {
@@ -171,7 +172,24 @@ impl Engine {
                 JoinErrand::new(link, name, own, rng)
             }
         };
-        Ok(self.begin_errand(Errand::new(errand, now), now, rng)?)
+        Ok(self.begin_errand(Errand::join(errand, now), now, rng)?)
+    }
+
+    /// Ends a join of this link that is still under way, as after a call that was cancelled. What it stored stays, and is
+    /// what the next one goes on with; two at once would each store keys of their own.
+    fn give_up_join(
+        &mut self,
+        link_hash: &[u8; 32],
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) {
+        let same = |(_, errand): &(&ErrandId, &Errand)| errand.is_join_of(link_hash);
+        let Some(id) = self.errands.iter().find(same).map(|(id, _)| *id) else { return };
+        if let Some(session) = self.errands.remove(&id).and_then(|errand| errand.session()) {
+            self.owners.remove(&session);
+            self.router.close(now, rng, session);
+        }
+        self.finished.push_back((id, Err(ClientError::BegunAgain)));
     }
 
     /// Erases a contact; the mailbox is deleted at its relay when the network is next reached.

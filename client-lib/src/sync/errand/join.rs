@@ -100,6 +100,11 @@ impl JoinErrand {
         })
     }
 
+    /// What names the link that is joined.
+    pub(crate) fn link_hash(&self) -> [u8; 32] {
+        self.link.hash()
+    }
+
     fn recv_id(&self) -> RecvId {
         RecvId::of(&self.receive_key.public_key())
     }
