@@ -128,16 +128,17 @@ async fn an_invitation_or_a_join_given_up_at_any_point_can_be_made_again() {
     let mut joined = 0;
     for point in 1..AWAIT_POINTS_MAX {
         let invitation = invite(&amina, &format!("Ben {point}")).await;
-        let name = Some(format!("Amina {point}"));
-        let ended = dropped_at(point, ben.join(&invitation.link, name.clone())).await.is_some();
+        let name = format!("Amina {point}");
+        let ended =
+            dropped_at(point, ben.join(&invitation.link, Some(name.clone()))).await.is_some();
         if !ended {
             // The same link again: it goes on where it was, or has been joined meanwhile.
-            match ben.join(&invitation.link, name.clone()).await {
+            match ben.join(&invitation.link, Some(name.clone())).await {
                 Ok(_) | Err(hearken_client_lib::ClientError::OwnInvitation) => {}
                 Err(error) => panic!("point {point}: {error}"),
             }
         }
-        let contact = ben.find_contact(&name.unwrap()).await.unwrap();
+        let contact = ben.find_contact(&name).await.unwrap();
         send(&ben, contact.id(), &format!("joined {point}")).await;
         amina.sync(PATIENCE).await.unwrap();
         assert_eq!(texts(&amina).await, [format!("joined {point}")]);
