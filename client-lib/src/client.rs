@@ -16,41 +16,18 @@ use crate::driver::{Driver, Wait};
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::handshake::SafetyCode;
-use crate::message::{Message, MessageId};
-use crate::relays::{Closing, Relay, RouteAdvice, RouteChoice};
+use crate::message::{Message, MessageId, SendOutcome};
+use crate::options::Options;
+use crate::relays::{Closing, Relay, RouteAdvice};
 use crate::sync::{ErrandOutcome, MIGRATIONS, RELAY_ADDRESS_MAX, SETTING_DIRECT, SyncOutcome};
 use crate::sync::{closings, messages, records};
-use crate::vault::{KdfCost, RecoveryPhrase, Vault, VaultError};
+use crate::vault::{RecoveryPhrase, Vault, VaultError};
 
 /// The longest name of a contact, in bytes.
 pub const NAME_MAX: usize = 200;
 
 /// How long a call that reached the network goes on with what else is due.
 const DUE_TIME: Duration = Duration::from_secs(5);
-
-/// How a client is opened.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What other processes are told has the home, such as the name of the command.
-    pub who: String,
-    /// How long to wait for a home that another process has.
-    pub wait: Duration,
-    /// What a new vault's phrases cost to try; an existing vault says so itself.
-    pub kdf: KdfCost,
-    /// How relays are reached.
-    pub route: RouteChoice,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            who: String::from("hearken"),
-            wait: Duration::from_secs(30),
-            kdf: KdfCost::default(),
-            route: RouteChoice::Remembered,
-        }
-    }
-}
 
 /// Why a home did not open.
 pub type OpenError = VaultError;
@@ -71,19 +48,6 @@ pub struct Joined {
     pub contact: Contact,
     /// Whether the mailbox of this side is on the inviter's relay, because none was added here.
     pub mailbox_on_theirs: bool,
-}
-
-/// How far a message has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// The relay holds it durably.
-    Sent,
-    /// It waits for a contact who has not joined yet.
-    Queued,
-    /// The relay does not answer; it stays in the outbox.
-    Unreachable,
-    /// The mailbox is full; it stays in the outbox.
-    MailboxFull,
 }
 
 /// What happens, as it happens. A receiver that falls behind loses the oldest events, never a message.

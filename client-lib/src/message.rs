@@ -80,6 +80,19 @@ pub enum MessageState {
     Received,
 }
 
+/// What waiting for a message to be sent came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The relay holds it durably.
+    Sent,
+    /// It waits for a contact who has not joined yet.
+    Queued,
+    /// The relay does not answer; it stays in the outbox.
+    Unreachable,
+    /// The mailbox is full; it stays in the outbox.
+    MailboxFull,
+}
+
 /// A message of a conversation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {

@@ -3,12 +3,11 @@
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use tokio::sync::watch;
-
-use crate::command::{Global, Route};
 use crate::failure::{Code, Failure};
+use crate::global::{Global, Route};
 use crate::output::Output;
 use crate::secrets::Source;
+use crate::shutdown::Shutdown;
 use crate::terminal;
 
 /// The most that is read in search of a link, in bytes: far longer than any.
@@ -103,23 +102,4 @@ fn default_home() -> Option<PathBuf> {
         return Some(PathBuf::from(home));
     }
     directories::ProjectDirs::from("", "", "hearken").map(|dirs| Path::to_owned(dirs.data_dir()))
-}
-
-/// Tells everything that waits that the program was asked to stop.
-#[derive(Clone)]
-pub(crate) struct Shutdown(watch::Receiver<bool>);
-
-impl Shutdown {
-    /// The two ends; sending `true` asks to stop.
-    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(false);
-        (sender, Self(receiver))
-    }
-
-    /// Ends when the program was asked to stop. Safe to cancel.
-    pub(crate) async fn wait(&self) {
-        let mut receiver = self.0.clone();
-        // When the sender is gone, the program is ending anyway.
-        let _ = receiver.wait_for(|stop| *stop).await;
-    }
 }

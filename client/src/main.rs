@@ -10,6 +10,7 @@ mod command;
 mod context;
 mod conversation;
 mod failure;
+mod global;
 mod language;
 mod live;
 mod output;
@@ -18,6 +19,7 @@ mod progress;
 mod qr;
 mod secrets;
 mod session;
+mod shutdown;
 mod terminal;
 mod time;
 
@@ -30,10 +32,11 @@ use tokio::sync::oneshot;
 use zeroizing_alloc::ZeroAlloc;
 
 use crate::command::{CommandLine, Early, Parsed};
-use crate::context::{Context, Shutdown};
+use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::language::Language;
 use crate::output::Output;
+use crate::shutdown::Shutdown;
 
 /// Memory is erased when it is given back: texts and what else passed through do not stay behind in it.
 #[global_allocator]

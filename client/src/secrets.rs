@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::context::Shutdown;
 use crate::failure::{Code, Failure};
 use crate::output::Output;
+use crate::shutdown::Shutdown;
 use crate::terminal;
 
 /// The longest passphrase, in bytes. A recovery phrase has 12 words.

@@ -10,9 +10,9 @@ pub(crate) use hearken_proto::limits::TEXT_MAX;
 use std::io::Read;
 use std::time::Duration;
 
-use crate::command::Route;
 use crate::context::Context;
 use crate::failure::{Candidate, Code, Failure, printable};
+use crate::global::Route;
 use crate::progress::while_waiting;
 use crate::secrets::Passphrase;
 use crate::terminal;

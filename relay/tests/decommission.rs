@@ -92,9 +92,7 @@ async fn from_its_date_on_a_relay_takes_nothing_in_and_still_gives_out_what_it_h
 
     let soon = now().0 + 1_000;
     succeeded(&decommission(&data, &["--on", &rfc3339(UnixMillis(soon))]));
-    while now().0 <= soon {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    has_passed(soon).await;
     assert_eq!(reason(link.put(&mut writer, None, &blob(2)).await), Some(Reason::NotAdmitted));
     // What it acknowledged before is acknowledged again, and given out.
     let mut writer = link.open(address.fingerprint()).await;
@@ -130,9 +128,7 @@ async fn a_relay_that_moves_stays_open_after_its_date() {
     let soon = now().0 + 1_000;
     let on = rfc3339(UnixMillis(soon));
     succeeded(&decommission(&data, &["--on", &on, "--successor", &own]));
-    while now().0 <= soon {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    has_passed(soon).await;
     let mut link = Link::to(&address).await;
     let mut session = link.open(address.fingerprint()).await;
     assert_eq!(link.try_create(&mut session, &MailboxKeys::new()).await, None);
@@ -168,5 +164,12 @@ fn reason(reply: reply::Reply) -> Option<Reason> {
         reply::Reply::Refused(refused) => Some(refused.reason()),
         reply::Reply::Done(_) => None,
         other => panic!("{other:?}"),
+    }
+}
+
+/// Waits for what the test is about, which no relay announces: the date of a notice has passed.
+async fn has_passed(date: u64) {
+    while now().0 <= date {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Client, OpenError, Options};
+use super::{Client, OpenError};
 use crate::driver::{Driver, system_rng};
 use crate::error::ClientError;
+use crate::options::Options;
 use crate::sync::{COPIES, MIGRATIONS};
 use crate::vault::{HomeLock, Vault, VaultError};
 

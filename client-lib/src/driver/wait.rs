@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::{State, now, system_rng};
-use crate::client::SendOutcome;
 use crate::contact::ContactId;
 use crate::error::ClientError;
-use crate::message::{MessageId, MessageState};
+use crate::message::{MessageId, MessageState, SendOutcome};
 use crate::sync::{ErrandId, ErrandOutcome, SyncOutcome, Trouble, messages};
 use crate::vault::VaultError;
 

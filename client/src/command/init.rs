@@ -3,9 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::command::Route;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::global::Route;
 use crate::language::Language;
 use crate::session::{self, Session};
 

@@ -188,7 +188,7 @@ mod tests {
         ] {
             let Ok(Parsed::Run(parsed)) = parse(words(line), &english()) else { panic!("{line}") };
             assert!(parsed.global.json && parsed.global.home.is_some(), "{line}");
-            assert_eq!(parsed.global.route, Some(super::super::Route::Direct), "{line}");
+            assert_eq!(parsed.global.route, Some(crate::global::Route::Direct), "{line}");
         }
     }
 

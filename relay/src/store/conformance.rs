@@ -8,40 +8,13 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
 
+use super::fixture::Fixture;
 use super::fjall::test_support::FjallFixture;
 use super::*;
 
 const DAY: Space = Space::Day(UnixDay(20_000));
 const NEXT_DAY: Space = Space::Day(UnixDay(20_001));
 const SPACES: [Space; 3] = [Space::Rows, DAY, NEXT_DAY];
-
-/// An engine that can be restarted.
-pub(super) trait Fixture {
-    fn new() -> Self;
-    fn store(&self) -> &dyn Store;
-    /// Closes and opens again.
-    fn restart(&mut self);
-    /// Power cut: opens what is on disk without closing first.
-    fn crash(&mut self);
-}
-
-impl Fixture for MemoryStore {
-    fn new() -> Self {
-        Self::new()
-    }
-
-    fn store(&self) -> &dyn Store {
-        self
-    }
-
-    fn restart(&mut self) {
-        *self = self.snapshot();
-    }
-
-    fn crash(&mut self) {
-        *self = MemoryStore::crash(self);
-    }
-}
 
 macro_rules! conformance {
     ($($name:ident),* $(,)?) => {

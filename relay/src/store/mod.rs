@@ -13,6 +13,8 @@ pub mod committer;
 mod conformance;
 pub mod day_keys;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod fjall;
 pub mod frozen;
 pub mod key_files;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{FjallConfig, FjallStore};
 use crate::store::Store;
-use crate::store::conformance::Fixture;
+use crate::store::fixture::Fixture;
 
 /// No reserve, since a test machine's disk may be nearly full, and no waiting between openings.
 pub(super) const TEST_CONFIG: FjallConfig =
