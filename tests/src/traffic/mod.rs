@@ -17,7 +17,7 @@ mod wired;
 pub use frame::Frame;
 pub use keys::KeyLog;
 pub use packet::{Packet, Space};
-pub use session::{From, Session};
+pub use session::{From, Session, connections};
 pub use talk::{KnownObject, Proof, Talk, random_blob};
 pub use tap::{Datagram, Tap, write_pcap};
 pub use wired::{Wired, through};

@@ -64,20 +64,13 @@ impl Pieces {
 }
 
 impl Session {
-    /// Opens every connection of a record, one a client's port, in the order in which they began.
+    /// Opens every connection of a record, in the order in which they began.
     ///
     /// # Errors
     /// Where anything does not open or cannot be read.
     pub fn all(datagrams: &[Datagram], keys: &KeyLog) -> Result<Vec<Self>> {
-        let mut clients: Vec<u16> = Vec::new();
-        for datagram in datagrams {
-            if !clients.contains(&datagram.client) {
-                clients.push(datagram.client);
-            }
-        }
-        let own = |client| datagrams.iter().filter(move |datagram| datagram.client == client);
-        let open = |client| Opening::default().run(client, own(client), keys);
-        clients.into_iter().map(open).collect()
+        let open = |own: Vec<Datagram>| Opening::default().run(&own, keys);
+        connections(datagrams)?.into_iter().map(open).collect()
     }
 
     /// The packets that one end sent.
@@ -128,6 +121,38 @@ impl Session {
     }
 }
 
+/// The datagrams of a record by connection, in the order in which the connections began.
+///
+/// The kernel may give a port that one socket left to the next one, so a port is not a connection: a new one begins where
+/// a client's first packet is sent to an id that nobody has named on its port (RFC 9000, 7.2).
+///
+/// # Errors
+/// When a header cannot be read.
+pub fn connections(datagrams: &[Datagram]) -> Result<Vec<Vec<Datagram>>> {
+    let mut all: Vec<Vec<Datagram>> = Vec::new();
+    // By port: which connection it carries, and the ids of its relay.
+    let mut latest: BTreeMap<u16, (usize, Vec<Vec<u8>>)> = BTreeMap::new();
+    for datagram in datagrams {
+        if datagram.bytes.first().is_some_and(|first| first & 0x80 != 0) {
+            let header = Header::read(&datagram.bytes, 0)?;
+            let is_named = |(_, ids): &(usize, Vec<Vec<u8>>)| ids.contains(&header.to);
+            if !datagram.from_client {
+                let named =
+                    latest.get_mut(&datagram.client).context("a client before its relay")?;
+                named.1.push(header.from);
+            } else if header.space == Space::Initial
+                && !latest.get(&datagram.client).is_some_and(is_named)
+            {
+                latest.insert(datagram.client, (all.len(), vec![header.to]));
+                all.push(Vec::new());
+            }
+        }
+        let (at, _) = latest.get(&datagram.client).context("a connection without a beginning")?;
+        all[*at].push(datagram.clone());
+    }
+    Ok(all)
+}
+
 /// What is known while a connection is read.
 #[derive(Default)]
 struct Opening {
@@ -142,12 +167,8 @@ struct Opening {
 }
 
 impl Opening {
-    fn run<'a>(
-        mut self,
-        client: u16,
-        datagrams: impl Iterator<Item = &'a Datagram>,
-        keys: &KeyLog,
-    ) -> Result<Session> {
+    fn run(mut self, datagrams: &[Datagram], keys: &KeyLog) -> Result<Session> {
+        let client = datagrams.first().context("a connection without a datagram")?.client;
         for datagram in datagrams {
             let mut rest = &datagram.bytes[..];
             while !rest.is_empty() {

@@ -6,5 +6,6 @@ mod outcomes;
 #[cfg(hearken_planted)]
 mod planted;
 mod product;
+mod record;
 mod rewrite;
 mod second_opinion;

@@ -3,13 +3,12 @@
 //! Only a build by `tests/planted/run` writes session keys; another says that it skips this, and shows that it writes
 //! none.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use hearken_tests::programs::Person;
 use hearken_tests::traffic::checks;
-use hearken_tests::traffic::{From, KeyLog, Session, Wired, shared};
+use hearken_tests::traffic::{From, KeyLog, Session, Wired, connections, shared};
 
 use crate::rewrite;
 
@@ -23,7 +22,8 @@ struct People {
     relays: [Wired; 2],
     amina: Person,
     ben: Person,
-    seen: [BTreeSet<u16>; 2],
+    /// How many connections have begun at each relay.
+    seen: [usize; 2],
 }
 
 impl People {
@@ -54,29 +54,27 @@ impl People {
         joined.line().unwrap();
         people.amina.run(&["receive"]).unwrap();
         people.ben.run(&["receive"]).unwrap();
-        people.new_ports();
+        people.begun();
         people
     }
 
-    /// Ports that have appeared at each relay since the last time.
-    fn new_ports(&mut self) -> Vec<(usize, u16)> {
-        let mut new = Vec::new();
+    /// Connections that have begun at each relay since the last time, by relay and place.
+    fn begun(&mut self) -> Vec<(usize, usize)> {
+        let mut begun = Vec::new();
         for (at, seen) in self.seen.iter_mut().enumerate() {
-            for datagram in self.relays[at].tap.recorded() {
-                if seen.insert(datagram.client) {
-                    new.push((at, datagram.client));
-                }
-            }
+            let all = connections(&self.relays[at].tap.recorded()).unwrap().len();
+            begun.extend((*seen..all).map(|place| (at, place)));
+            *seen = all;
         }
-        new
+        begun
     }
 
-    /// Runs a command of one of them; the ports that it sent from.
-    fn run(&mut self, is_amina: bool, words: &[&str]) -> Vec<(usize, u16)> {
+    /// Runs a command of one of them; the connections that it began.
+    fn run(&mut self, is_amina: bool, words: &[&str]) -> Vec<(usize, usize)> {
         let person = if is_amina { &self.amina } else { &self.ben };
         let ended = person.run(words).unwrap();
         assert_eq!(ended.status, Some(0), "{}", ended.errors);
-        self.new_ports()
+        self.begun()
     }
 
     /// Everything that passed at both relays, opened.
@@ -94,11 +92,8 @@ pub(crate) fn has_keys() -> bool {
     cfg!(hearken_planted)
 }
 
-fn of<'a>(sessions: &'a [Vec<Session>; 2], ports: &[(usize, u16)]) -> Vec<&'a Session> {
-    let find = |(at, port): &(usize, u16)| {
-        sessions[*at].iter().find(|session| session.client == *port).unwrap()
-    };
-    ports.iter().map(find).collect()
+fn of<'a>(sessions: &'a [Vec<Session>; 2], begun: &[(usize, usize)]) -> Vec<&'a Session> {
+    begun.iter().map(|(at, place)| &sessions[*at][*place]).collect()
 }
 
 /// Two runs of `send` and one of `receive`: every link of one of them against every other.
@@ -117,9 +112,9 @@ fn converse(route: &str) {
             assert!(!checks::cells(session, from).unwrap().is_empty());
         }
     }
+    let own: Vec<&Session> = runs.iter().flat_map(|begun| of(&sessions, begun)).collect();
     // Two links of one process are of two sockets.
-    assert!(runs[0].len() == 2 && runs[0][0].1 != runs[0][1].1, "{:?}", runs[0]);
-    let own: Vec<&Session> = runs.iter().flat_map(|ports| of(&sessions, ports)).collect();
+    assert!(runs[0].len() == 2 && own[0].client != own[1].client, "{:?}", runs[0]);
     let stranger = of(&sessions, &stranger)[0];
     let mut pairs = 0;
     for (at, one) in own.iter().enumerate() {

@@ -8,7 +8,9 @@ use hearken_proto::auth::ObjectSecretKey;
 use hearken_proto::wire::command::Command as Ask;
 use hearken_proto::wire::{Get, Role};
 use hearken_tests::load::Path;
-use hearken_tests::traffic::{Frame, KeyLog, KnownObject, Proof, Session, Talk, Wired, write_pcap};
+use hearken_tests::traffic::{
+    Frame, KeyLog, KnownObject, Proof, Session, Talk, Wired, connections, write_pcap,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -44,9 +46,7 @@ async fn tshark_reads_the_same_frames_and_the_same_stream() {
     let port = wired.tap.place().port();
     let (pcap, key_file) = (folder.path().join("record.pcap"), folder.path().join("keys"));
     std::fs::write(&key_file, keys.to_text()).unwrap();
-    for session in &sessions {
-        let own: Vec<_> =
-            datagrams.iter().filter(|seen| seen.client == session.client).cloned().collect();
+    for (session, own) in sessions.iter().zip(connections(&datagrams).unwrap()) {
         write_pcap(&pcap, port, &own).unwrap();
         let (ours, theirs) = (ours(session), theirs(&pcap, &key_file, port));
         assert!(ours.iter().any(|(_, _, stream)| !stream.is_empty()));
