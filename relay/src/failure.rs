@@ -198,6 +198,11 @@ impl From<RestoreError> for Failure {
                 message,
                 "take another copy of it, or an older backup; nothing was changed",
             ),
+            RestoreError::ClockBehind => Self::failed(
+                "clock-behind",
+                message,
+                "set the clock and run the restore again; nothing was changed",
+            ),
             RestoreError::Io(kind) if is_full(kind) => {
                 Self::failed("disk-full", message, "make room; nothing was changed")
             }

@@ -2,8 +2,9 @@
 //!
 //! Guarantees: the folder is a whole relay or as it was, whenever this ends and however (see `stage`); nothing of a
 //! file that is damaged, cut or longer than it should be is kept; positions begin above every position that a reader
-//! can have a cursor at ([`life`]); keys and blobs of days that are over are left out; seal, auth and hop keys are made
-//! anew at the first start, since a backup has none. Memory is bounded by one frame and the store's own buffers.
+//! can have a cursor at, where the clock is right ([`life`]), and with a clock that is known to be wrong, since it stands
+//! before the backup, nothing is restored; keys and blobs of days that are over are left out; seal, auth and hop keys are
+//! made anew at the first start, since a backup has none. Memory is bounded by one frame and the store's own buffers.
 //!
 //! What no restore can give back: what was put, claimed or deleted after the backup. Lost messages are a gap at their
 //! readers, mailboxes made since are made again by their readers; deploy/README.md tells the operator.
@@ -38,6 +39,10 @@ pub enum RestoreError {
     /// The file is not a whole backup.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// This machine's clock stands before the backup. Positions would begin where an earlier restore's did, and readers
+    /// acknowledge up to a position: what they never saw would go.
+    #[error("this machine's clock stands before the time of the backup")]
+    ClockBehind,
     /// The folder cannot be made or written.
     #[error("the folder cannot be made: {0}")]
     Io(io::ErrorKind),
@@ -65,8 +70,6 @@ pub struct Restored {
     pub rows: u64,
     /// Rows left out since their day is over.
     pub rows_expired: u64,
-    /// Whether this machine's clock stands before the backup: clients refuse a relay whose clock went back.
-    pub clock_behind: bool,
 }
 
 /// Makes the relay of the backup in file `from`.
@@ -89,7 +92,10 @@ fn build(from: impl io::Read, folder: &Folder, now: UnixMillis) -> Result<Restor
     let Some(Item::Config(config)) = backup.next()? else {
         return Err(ArchiveError::Damaged.into());
     };
-    let first_position = life::restored(first_position, now.max(made.start()));
+    if now.hour() < made {
+        return Err(RestoreError::ClockBehind);
+    }
+    let first_position = life::restored(first_position, now);
     let store = FjallStore::begin(folder.path(), FjallConfig::default(), first_position)?;
     let day_keys = DayKeys::open(&folder.day_keys())?;
     let (mut rows, mut rows_expired) = (0, 0);
@@ -115,8 +121,7 @@ fn build(from: impl io::Read, folder: &Folder, now: UnixMillis) -> Result<Restor
     }
     drop(store);
     let identity = folder.adopt(&seed, &config)?;
-    let clock_behind = now.hour() < made;
-    Ok(Restored { fingerprint: fingerprint(&identity), made, rows, rows_expired, clock_behind })
+    Ok(Restored { fingerprint: fingerprint(&identity), made, rows, rows_expired })
 }
 
 fn is_live(day: UnixDay, now: UnixMillis) -> bool {
@@ -180,7 +185,6 @@ mod tests {
             let restored = restore(&out, &folder, now).unwrap();
             assert_eq!(restored.rows, 1 + 3_000 * days.len() as u64, "{name}");
             assert_eq!(restored.rows + restored.rows_expired, 6_001, "{name}");
-            assert!(!restored.clock_behind);
             let days: Vec<UnixDay> = days.iter().map(|day| UnixDay(*day)).collect();
             let store = FjallStore::open(folder.path(), FjallConfig::default()).unwrap();
             assert_eq!(store.days(), days, "{name}");
@@ -195,13 +199,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_before_the_backup_is_told_and_lowers_no_position() {
+    fn a_clock_before_the_backup_restores_nothing_since_an_earlier_restore_may_have_given_the_positions()
+     {
         let (temporary, out) = backed_up();
+        let earlier = Folder::new(temporary.path().join("earlier"));
+        restore(&out, &earlier, UnixMillis(NOW.0 + 5 * DAY)).unwrap();
         let folder = Folder::new(temporary.path().join("new"));
-        let restored = restore(&out, &folder, UnixMillis(5 * DAY)).unwrap();
-        assert!(restored.clock_behind);
-        let store = FjallStore::open(folder.path(), FjallConfig::default()).unwrap();
-        assert_eq!(store.first_position(), NOW.0 << 21);
+        for now in [UnixMillis(5 * DAY), UnixMillis(NOW.0 - 1)] {
+            assert_eq!(restore(&out, &folder, now).unwrap_err(), RestoreError::ClockBehind);
+            assert!(!folder.path().exists(), "nothing is left");
+        }
+        // Within the hour of the backup the clock may be right.
+        restore(&out, &folder, NOW).unwrap();
     }
 
     #[test]

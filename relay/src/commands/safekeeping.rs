@@ -62,11 +62,5 @@ pub(super) fn restore(arguments: &Restore, output: Output) -> Result<(), Failure
          must not serve any more.\nServe it: hearken-relay serve --data {data}"
     );
     output.result(&object, text);
-    if restored.clock_behind {
-        output.warning(
-            "this machine's clock stands before the time of the backup: set it before the relay serves, or clients \
-             refuse it",
-        );
-    }
     Ok(())
 }
