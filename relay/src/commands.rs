@@ -6,7 +6,7 @@ mod safekeeping;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hearken_proto::time::UnixMillis;
 use hearken_relay::admin::{self, Stats};
@@ -23,6 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::arguments::{Command, Data, Init, Place, Serve};
 use crate::output::{Failure, Output};
 
+/// How long threads that owe nothing to anybody may take to end.
+const THREADS_END_TIME_MAX: Duration = Duration::from_secs(1);
 /// Linux's number of SIGXFSZ, of which tokio knows no name.
 const SIGXFSZ: i32 = 25;
 
@@ -81,13 +83,16 @@ fn serve(arguments: &Serve, output: Output) -> Result<(), Failure> {
         .thread_name("relay")
         .build()
         .map_err(no_runtime)?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let shutdown = shutdown()?;
         server::run(&folder, config, |running| ready(running, output), shutdown)
             .await
             .map_err(Failure::from)?
             .map_err(Failure::from)
-    })
+    });
+    // A thread may be merging tables; the process ends without it, as after a kill, which loses nothing.
+    runtime.shutdown_timeout(THREADS_END_TIME_MAX);
+    served
 }
 
 #[derive(Serialize)]

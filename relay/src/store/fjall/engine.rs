@@ -78,16 +78,13 @@ pub(super) enum CommitFailure {
     Undecided(StoreError),
 }
 
-/// A day to be tidied, apart from its engine so that nothing waits for it.
-pub(super) struct Untidy(Keyspace);
+/// A day's tables, apart from their engine so that no commit waits while they are merged. They keep the journal open.
+pub(super) struct Tables(Keyspace);
 
-impl Untidy {
-    /// Merges the day's tables into one run without what was deleted. Takes as long as rewriting what is left.
-    pub(super) fn tidy(&self) -> Result<(), StoreError> {
-        guarded("a table of the store", || {
-            self.0.rotate_memtable_and_wait()?;
-            self.0.major_compact()
-        })
+impl Tables {
+    /// Merges them into one run without what was deleted. Takes as long as rewriting what is left.
+    pub(super) fn merge(&self) -> Result<(), StoreError> {
+        guarded("a table of the store", || self.0.major_compact())
     }
 }
 
@@ -234,14 +231,28 @@ impl Engine {
     }
 
     /// A day whose tables are mostly deleted rows. The library merges tables when more come; after a drain none do.
-    pub(super) fn untidy_day(&self) -> Option<Untidy> {
+    pub(super) fn untidy_day(&self) -> Option<UnixDay> {
         self.refresh_snapshot();
         let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
         self.days.iter().find_map(|(day, keyspace)| {
             let garbage = deleted.get(day)?.saturating_mul(BLOB_BYTES);
             let is_untidy = garbage >= GARBAGE_MIN && garbage >= keyspace.tree.disk_space() / 3;
-            is_untidy.then(|| deleted.remove(day)).map(|_| Untidy(keyspace.clone()))
+            is_untidy.then(|| deleted.remove(day)).map(|_| *day)
         })
+    }
+
+    /// Whether all of a day that [`Engine::flush_day`] was to move into tables is there. The library's own call that waits
+    /// for it waits without end where the threads that would do it are dead. Not while a commit is under way.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where they are.
+    pub(super) fn is_flushed(&self, day: UnixDay) -> Result<bool, StoreError> {
+        self.db.persist(PersistMode::Buffer).map_err(|_| StoreError::Unavailable)?;
+        Ok(self.days.get(&day).is_none_or(|keyspace| keyspace.sealed_memtable_count() == 0))
+    }
+
+    pub(super) fn tables_of(&self, day: UnixDay) -> Option<Tables> {
+        self.days.get(&day).cloned().map(Tables)
     }
 
     /// Has the library look for tables that nothing needs any more.

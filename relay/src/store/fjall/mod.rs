@@ -30,6 +30,7 @@ mod tests_tidy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,8 @@ const BACKGROUND_BYTES: u64 = 16 << 20;
 const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the library's threads may take to let go of the journal.
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Between two looks whether a memtable has become a table.
+const FLUSH_LOOK: Duration = Duration::from_millis(10);
 
 /// Commits between two looks of a store that is at rest: a relay that takes many blobs should not wait for tables that
 /// are merged meanwhile.
@@ -77,6 +80,8 @@ pub struct FjallStore {
     rows: RowCache,
     /// Commits when it was last looked whether there is something to tidy.
     tidying: Mutex<u64>,
+    /// Tables are being merged, and the journal stays open until they are.
+    merging: AtomicBool,
     /// One commit, drop or flush at a time.
     writer: Mutex<Writer>,
     first_position: u64,
@@ -150,6 +155,7 @@ impl FjallStore {
             engine: Arc::new(RwLock::new(Some(engine))),
             rows: RowCache::default(),
             tidying: Mutex::new(0),
+            merging: AtomicBool::new(false),
             writer: Mutex::new(Writer { last_commit, commits: 0, reopened: None }),
             first_position: known.unwrap_or(first_position),
             config,
@@ -214,6 +220,10 @@ impl FjallStore {
         *slot = None;
         self.rows.clear();
         writer.reopened = Some(Instant::now());
+        // Not waited for with the locks held: it may take minutes.
+        if self.merging.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable);
+        }
         let engine_folder = self.folder.engine();
         wait_until_closed(&engine_folder)?;
         journal::check(&engine_folder, None, Some(writer.last_commit))?;
@@ -272,6 +282,30 @@ impl FjallStore {
                 Err(error)
             }
         }
+    }
+
+    /// Rewrites a day's tables without what was deleted.
+    fn tidy_day(&self, day: UnixDay) -> Result<(), StoreError> {
+        self.flush_day(day)?;
+        // Nothing of the engine is held meanwhile: whoever opens it anew waits for its last handle.
+        while !self.is_flushed(day)? {
+            std::thread::sleep(FLUSH_LOOK);
+        }
+        let tables = self.with_engine(|engine| {
+            let tables = engine.tables_of(day);
+            self.merging.store(tables.is_some(), Ordering::Release);
+            Ok(tables)
+        })?;
+        let Some(tables) = tables else { return Ok(()) };
+        let merged = tables.merge();
+        drop(tables);
+        self.merging.store(false, Ordering::Release);
+        merged.and_then(|()| self.let_go())
+    }
+
+    fn is_flushed(&self, day: UnixDay) -> Result<bool, StoreError> {
+        let _writer = self.writer();
+        self.with_engine(|engine| engine.is_flushed(day))
     }
 
     /// Lets the library give back tables that were merged: it does so when it has seen a commit and moves rows to a table.
@@ -389,10 +423,7 @@ impl Store for FjallStore {
             return;
         }
         while let Ok(Some(day)) = self.with_engine(|engine| Ok(engine.untidy_day())) {
-            let tidied = day.tidy();
-            // Whoever opens the engine anew waits for its last handle.
-            drop(day);
-            if let Err(error) = tidied.and_then(|()| self.let_go()) {
+            if let Err(error) = self.tidy_day(day) {
                 tracing::warn!(%error, "tables could not be merged; nothing is lost");
                 return;
             }

@@ -158,26 +158,51 @@ fn a_failure_in_the_background_is_survived_without_a_restart() {
     let store = open(folder.path());
     (0..4).for_each(|number| store.commit(batch(number)).unwrap());
     // The engine's threads cannot write tables where there is no folder for them.
-    let keyspaces = folder.path().join("engine/keyspaces");
-    let rename_all = |from: &str, to: &str| {
-        for keyspace in fs::read_dir(&keyspaces).unwrap() {
-            let keyspace = keyspace.unwrap().path();
-            if keyspace.join(from).exists() {
-                fs::rename(keyspace.join(from), keyspace.join(to)).unwrap();
-            }
-        }
-    };
-    rename_all("tables", "away");
+    rename_in_keyspaces(folder.path(), "tables", "away");
     store.flush_day(DAYS[0]).unwrap();
     while store.with_engine(|engine| Ok(engine.settled().is_some())).unwrap() {
         std::thread::yield_now();
     }
     assert_eq!(commits_in(&store), 4, "reads go on");
-    rename_all("away", "tables");
+    rename_in_keyspaces(folder.path(), "away", "tables");
     store.commit(batch(4)).unwrap();
     assert_eq!(commits_in(&store), 5);
     drop(store);
     assert_eq!(commits_in(&open(folder.path())), 5);
+}
+
+#[test]
+fn a_failure_while_tables_are_tidied_ends_the_tidying_and_the_store_works_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()));
+    (0..4).for_each(|number| store.commit(batch(number)).unwrap());
+    // So many deleted rows that the day counts as untidy.
+    let mut deletions = Batch::default();
+    for position in 0..14_000 {
+        deletions.delete(Space::Day(DAYS[0]), position_key(b"other", position));
+    }
+    store.commit(deletions).unwrap();
+    rename_in_keyspaces(folder.path(), "tables", "away");
+    let tidied = Arc::clone(&store);
+    let tidying = std::thread::spawn(move || tidied.tidy());
+    while store.with_engine(|engine| Ok(engine.settled().is_some())).unwrap() {
+        std::thread::yield_now();
+    }
+    rename_in_keyspaces(folder.path(), "away", "tables");
+    store.commit(batch(4)).unwrap();
+    tidying.join().unwrap();
+    assert_eq!(commits_in(&store), 5);
+    drop(store);
+    assert_eq!(commits_in(&open(folder.path())), 5);
+}
+
+fn rename_in_keyspaces(store: &Path, from: &str, to: &str) {
+    for keyspace in fs::read_dir(store.join("engine/keyspaces")).unwrap() {
+        let keyspace = keyspace.unwrap().path();
+        if keyspace.join(from).exists() {
+            fs::rename(keyspace.join(from), keyspace.join(to)).unwrap();
+        }
+    }
 }
 
 #[test]
