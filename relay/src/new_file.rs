@@ -115,7 +115,7 @@ fn refuse_existing(name: &Path) -> io::Result<()> {
 }
 
 /// The folder in which a file of that name lies.
-fn folder_of(name: &Path) -> &Path {
+pub(crate) fn folder_of(name: &Path) -> &Path {
     match name.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

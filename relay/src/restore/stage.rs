@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::RestoreError;
 use crate::folder::{Content, Folder, FolderError, LOCK_FILE, RELAY_CONTENT, RESTORING};
+use crate::new_file::folder_of;
 use crate::store::StoreError;
 use crate::store::key_files::sync_folder;
 
@@ -77,9 +78,8 @@ impl Stage {
             })?;
         }
         self.is_finished = true;
-        let parent = self.stage.parent().unwrap_or(Path::new(".")).to_owned();
         fs::remove_dir_all(&self.stage).map_err(failed)?;
-        sync_folder(&parent).map_err(failed)
+        sync_folder(folder_of(&self.stage)).map_err(failed)
     }
 
     /// Removes all that a restore makes, but for the stage and its lock.
