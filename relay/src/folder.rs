@@ -190,17 +190,11 @@ impl Folder {
     /// # Errors
     /// [`FolderError::Exists`] where there is a relay; [`FolderError::Io`], [`FolderError::Key`].
     pub fn init(&self, host: Option<&PublicHost>, listen: &[Listen]) -> Result<(), FolderError> {
-        match self.content()? {
-            Content::Relay => return Err(FolderError::Exists),
-            Content::Restoring => return Err(FolderError::Restoring),
-            Content::Nothing | Content::Unfinished | Content::Foreign => {}
-        }
+        self.refuse_made()?;
         make_folder(&self.path).map_err(io_error("the data folder", "made"))?;
         let _lock = self.lock()?;
         // Another process may have been faster.
-        if self.content()? == Content::Relay {
-            return Err(FolderError::Exists);
-        }
+        self.refuse_made()?;
         let keys = KeyFolder::open(&self.path.join(KEYS_FOLDER))?;
         if keys.read(IDENTITY)?.is_none() {
             let mut seed = Zeroizing::new([0; 32]);
@@ -210,6 +204,14 @@ impl Folder {
         // Last, since its presence says that there is a relay.
         let config = config_text(host, listen);
         self.write(CONFIG_FILE, &config, "relay.toml")
+    }
+
+    fn refuse_made(&self) -> Result<(), FolderError> {
+        match self.content()? {
+            Content::Relay => Err(FolderError::Exists),
+            Content::Restoring => Err(FolderError::Restoring),
+            Content::Nothing | Content::Unfinished | Content::Foreign => Ok(()),
+        }
     }
 
     /// Makes a relay of what a backup held, beside the store that was restored there, and answers its identity.

@@ -30,8 +30,8 @@ pub enum RestoreError {
     /// There is something in the folder.
     #[error("the folder is not empty")]
     NotEmpty,
-    /// Another restore into it is under way.
-    #[error("another restore into this folder is under way")]
+    /// Another process has the folder: a restore, an `init`, a relay.
+    #[error("another process is at work in this folder")]
     UnderWay,
     /// The file is not there, or cannot be read.
     #[error("the backup cannot be opened: {0}")]
@@ -251,5 +251,21 @@ mod tests {
             drop(first);
             restore(&out, &folder, NOW).unwrap();
         }
+    }
+
+    #[test]
+    fn a_folder_in_which_another_process_makes_a_relay_is_not_touched() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path());
+        let held = folder.lock().unwrap();
+        assert_eq!(Stage::begin(&folder).err(), Some(RestoreError::UnderWay));
+        assert!(!folder.path().join(RESTORING).exists());
+        // It came to its end between the first look and the lock.
+        drop(held);
+        folder.init(None, &[]).unwrap();
+        let identity = folder.identity().unwrap();
+        assert_eq!(Stage::take(&folder).err(), Some(RestoreError::NotEmpty));
+        assert_eq!(folder.identity().unwrap(), identity);
+        assert!(!folder.path().join(RESTORING).exists());
     }
 }

@@ -4,7 +4,7 @@
 //! empty may be a mount point, or lie in a folder that this account cannot write, so it is built inside, in
 //! `.restoring/data`, and its files are moved up. While `.restoring` is there the folder is no relay: `serve` refuses
 //! it, and the next restore sweeps it. So an interruption at any point leaves either nothing that anybody would serve,
-//! or the whole.
+//! or the whole. The folder that is there is locked, with the lock of `init` and `serve`, before it is touched.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -23,29 +23,38 @@ const DATA: &str = "data";
 pub(super) struct Stage {
     target: PathBuf,
     stage: PathBuf,
-    /// The target was there, and is locked by the second file.
+    /// The target was there.
     inside: bool,
     is_finished: bool,
-    _locks: Vec<File>,
+    /// Of the target where that was there, else of the stage.
+    _lock: File,
 }
 
 impl Stage {
     /// Takes the folder for this restore, and sweeps what an interrupted one left.
     pub(super) fn begin(folder: &Folder) -> Result<Self, RestoreError> {
-        let content = folder.content()?;
-        if !matches!(content, Content::Nothing | Content::Restoring) {
-            return Err(RestoreError::NotEmpty);
-        }
+        refuse_content(folder)?;
+        Self::take(folder)
+    }
+
+    /// Of a folder that a moment ago had nothing in it.
+    pub(super) fn take(folder: &Folder) -> Result<Self, RestoreError> {
         let target = folder.path().to_owned();
         let inside = target.is_dir();
-        let stage = if inside { target.join(RESTORING) } else { beside(&target)? };
-        make_folder(&stage)?;
-        let mut locks = vec![lock(&stage)?];
-        if inside {
-            locks.push(lock(&target)?);
-        }
+        let (stage, lock) = if inside {
+            // The lock before anything is made, and asked again behind it: whoever had it may have made a relay.
+            let lock = lock(&target)?;
+            refuse_content(folder)?;
+            (target.join(RESTORING), lock)
+        } else {
+            let stage = beside(&target)?;
+            make_folder(&stage)?;
+            // Where another restore has it, it is not empty, and stays.
+            let lock = lock(&stage).inspect_err(|_| drop(fs::remove_dir(&stage)))?;
+            (stage, lock)
+        };
         // From here on it is this restore's.
-        let stage = Self { target, stage, inside, is_finished: false, _locks: locks };
+        let stage = Self { target, stage, inside, is_finished: false, _lock: lock };
         stage.sweep()?;
         make_folder(&stage.data())?;
         Ok(stage)
@@ -82,7 +91,8 @@ impl Stage {
         sync_folder(folder_of(&self.stage)).map_err(failed)
     }
 
-    /// Removes all that a restore makes, but for the stage and its lock.
+    /// Removes all that a restore makes, but for the stage and the lock. In the target there is nothing else, since it
+    /// was empty or held an interrupted restore when the lock was taken, and nothing is made there without the lock.
     fn sweep(&self) -> Result<(), RestoreError> {
         remove(&self.data())?;
         if self.inside {
@@ -104,6 +114,13 @@ impl Drop for Stage {
         if swept && fs::remove_dir_all(&self.stage).is_ok() && self.inside {
             let _ = fs::remove_file(self.target.join(LOCK_FILE));
         }
+    }
+}
+
+fn refuse_content(folder: &Folder) -> Result<(), RestoreError> {
+    match folder.content()? {
+        Content::Nothing | Content::Restoring => Ok(()),
+        Content::Relay | Content::Unfinished | Content::Foreign => Err(RestoreError::NotEmpty),
     }
 }
 
