@@ -10,7 +10,7 @@
 //!
 //! Deliberately not here: addresses of peers that this relay dials. Those are relays.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hint::black_box;
 use std::io::{self, IoSliceMut};
@@ -28,7 +28,8 @@ use zeroize::ZeroizeOnDrop;
 /// and for the last packets of a connection.
 pub(super) const FORGET_AFTER: Duration = Duration::from_millis(FORGET_AFTER_MS);
 const FORGET_AFTER_MS: u64 = 3_000;
-/// Addresses without a link; beyond it all of those are forgotten, and whoever meant it dials again. 2 MiB.
+/// Addresses without a link; beyond it the one that was not heard for longest is forgotten, and whoever meant it dials
+/// again. 3 MiB.
 const STRANGERS_MAX: usize = 16_384;
 /// Datagrams handed to the system at once. Each connection keeps a buffer of so many, and a cell fills three; the
 /// library's ten are 14 KiB an idle link, a third of what one costs.
@@ -69,15 +70,21 @@ struct Caller {
     links: u64,
     /// When the last datagram came, in milliseconds since the table was made.
     heard: u64,
+    /// Its turn among the strangers: the last that it was given.
+    turn: u64,
 }
 
-const _: () = assert!(size_of::<Caller>() == size_of::<Arc<Place>>() + 16);
+const _: () = assert!(size_of::<Caller>() == size_of::<Arc<Place>>() + 24);
 
+/// No step takes longer the more callers there are, but for [`Table::sweep`]: while one is under way, sends and receives wait.
 #[derive(Default)]
 struct Table {
     numbers: HashMap<Arc<Place>, u64>,
     callers: HashMap<u64, Caller>,
+    /// Callers without a link by their turn: whoever was heard longest ago first.
+    strangers: BTreeMap<u64, u64>,
     last: u64,
+    last_turn: u64,
 }
 
 /// Who is who. One for all sockets of a relay.
@@ -120,17 +127,20 @@ impl Callers {
         table.callers.get(&number(masked)?).map(|caller| caller.place.address())
     }
 
-    /// Keeps a caller until the answer is dropped.
+    /// Keeps a caller until the answer is dropped; `None` where it was forgotten, so that nothing reaches it any more.
     pub(super) fn hold(self: &Arc<Self>, masked: &SocketAddr) -> Option<Held> {
         let number = number(masked)?;
-        self.write().callers.get_mut(&number)?.links += 1;
-        Some(Held { callers: Arc::clone(self), number })
+        self.write().hold(number).then(|| Held { callers: Arc::clone(self), number })
+    }
+
+    /// Whether this made-up address was given to somebody, who may have been forgotten since.
+    pub(super) fn has_made(&self, masked: &SocketAddr) -> bool {
+        number(masked).is_some_and(|number| (1..=self.read().last).contains(&number))
     }
 
     /// Forgets whoever has no link and was not heard for [`FORGET_AFTER`].
     pub(super) fn sweep(&self, now: Instant) {
-        let now = self.millis(now);
-        self.write().retain(|caller| now < caller.heard.saturating_add(FORGET_AFTER_MS));
+        self.write().sweep(self.millis(now));
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {
@@ -148,40 +158,70 @@ impl Table {
             && let Some(caller) = self.callers.get_mut(number)
         {
             caller.heard = now;
+            if caller.links == 0 {
+                self.strangers.remove(&caller.turn);
+                self.last_turn += 1;
+                caller.turn = self.last_turn;
+                self.strangers.insert(caller.turn, *number);
+            }
             return *number;
         }
-        if self.callers.len() >= STRANGERS_MAX
-            && self.callers.values().filter(|caller| caller.links == 0).count() >= STRANGERS_MAX
-        {
-            self.retain(|_| false);
+        if self.strangers.len() >= STRANGERS_MAX {
+            self.forget_first();
         }
         self.last += 1;
-        let place = Arc::new(place);
+        self.last_turn += 1;
+        let (place, turn) = (Arc::new(place), self.last_turn);
         self.numbers.insert(Arc::clone(&place), self.last);
-        self.callers.insert(self.last, Caller { place, links: 0, heard: now });
+        self.callers.insert(self.last, Caller { place, links: 0, heard: now, turn });
+        self.strangers.insert(turn, self.last);
         self.last
     }
 
-    /// Keeps those with a link, and those that `keep` says.
-    fn retain(&mut self, keep: impl Fn(&Caller) -> bool) {
-        let Self { numbers, callers, last: _ } = self;
-        callers.retain(|_, caller| {
-            let keep = caller.links > 0 || keep(caller);
-            if !keep {
-                numbers.remove(&*caller.place);
+    /// Whether the caller is known.
+    fn hold(&mut self, number: u64) -> bool {
+        let Some(caller) = self.callers.get_mut(&number) else { return false };
+        caller.links += 1;
+        self.strangers.remove(&caller.turn);
+        true
+    }
+
+    fn let_go(&mut self, number: u64, now: u64) {
+        let Some(caller) = self.callers.get_mut(&number) else { return };
+        caller.links = caller.links.saturating_sub(1);
+        caller.heard = now;
+        if caller.links == 0 {
+            self.last_turn += 1;
+            caller.turn = self.last_turn;
+            self.strangers.insert(caller.turn, number);
+            if self.strangers.len() > STRANGERS_MAX {
+                self.forget_first();
             }
-            keep
-        });
+        }
+    }
+
+    fn sweep(&mut self, now: u64) {
+        while let Some((_, number)) = self.strangers.first_key_value()
+            && let Some(caller) = self.callers.get(number)
+            && now >= caller.heard.saturating_add(FORGET_AFTER_MS)
+        {
+            self.forget_first();
+        }
+    }
+
+    /// Forgets the stranger who was not heard for longest.
+    fn forget_first(&mut self) {
+        let Some((_, number)) = self.strangers.pop_first() else { return };
+        if let Some(caller) = self.callers.remove(&number) {
+            self.numbers.remove(&*caller.place);
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let now = self.callers.millis(Instant::now());
-        if let Some(caller) = self.callers.write().callers.get_mut(&self.number) {
-            caller.links = caller.links.saturating_sub(1);
-            caller.heard = now;
-        }
+        self.callers.write().let_go(self.number, now);
     }
 }
 
@@ -350,5 +390,31 @@ mod tests {
             assert!(callers.read().callers.len() <= STRANGERS_MAX + 1);
         }
         assert!(callers.real(&mask).is_some());
+    }
+
+    #[test]
+    fn a_stranger_among_many_forgets_the_one_who_was_silent_longest_and_no_other() {
+        let (callers, now) = (Arc::new(Callers::new()), Instant::now());
+        let caller = |number: u32| SocketAddr::new(std::net::Ipv4Addr::from(number).into(), 4000);
+        let count = u32::try_from(STRANGERS_MAX).unwrap();
+        // As many links beside them, which are no strangers.
+        let links: Vec<_> = (0..count)
+            .map(|number| callers.hold(&callers.mask(&caller(!number), now)).unwrap())
+            .collect();
+        let masks: Vec<_> = (0..count).map(|number| callers.mask(&caller(number), now)).collect();
+        assert!(masks.iter().all(|mask| callers.real(mask).is_some()));
+        // Heard again: between a Retry and what answers it, say.
+        assert_eq!(callers.mask(&caller(0), now), masks[0]);
+        callers.mask(&caller(count), now);
+        let forgotten: Vec<_> =
+            (0..masks.len()).filter(|at| callers.real(&masks[*at]).is_none()).collect();
+        assert_eq!(forgotten, [1]);
+        assert!(callers.hold(&masks[1]).is_none(), "a link that nothing would reach");
+        assert!(callers.has_made(&masks[1]) && !callers.has_made(&masked(u64::MAX)));
+        // Links that end are strangers again, and bounded with them.
+        drop(links);
+        let table = callers.read();
+        assert_eq!((table.strangers.len(), table.callers.len()), (STRANGERS_MAX, STRANGERS_MAX));
+        assert_eq!(table.numbers.len(), STRANGERS_MAX);
     }
 }

@@ -250,7 +250,13 @@ async fn serve(incoming: Incoming, place: Place, events: mpsc::Sender<Event>) {
     let gate = place.0.clone();
     gate.opening.fetch_add(1, Ordering::Relaxed);
     let opening = Opening(&gate.opening);
-    let _caller = gate.callers.hold(&incoming.remote_address());
+    let address = incoming.remote_address();
+    let caller = gate.callers.hold(&address);
+    if caller.is_none() && gate.callers.has_made(&address) {
+        // Forgotten already, in a flood of others: nothing that is said to it would arrive. It dials again.
+        incoming.ignore();
+        return;
+    }
     let opened = tokio::time::timeout(OPENING_TIME_MAX, async {
         let connection = incoming.accept().ok()?.await.ok()?;
         let stream = connection.accept_bi().await.ok()?;
