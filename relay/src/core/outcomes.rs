@@ -97,7 +97,7 @@ impl LastHop {
             if let Some(watch) =
                 self.sessions.get_mut(&key).and_then(|session| session.watch.as_mut())
             {
-                watch.begin(ticket);
+                watch.begin(ticket, max);
             }
             let hour = now.wall.hour();
             let read = Read::Get { mailbox, after, max, hour, proven: true };
@@ -200,7 +200,11 @@ impl LastHop {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let had_some = session.outgoing() > 0;
         let Some(watch) = session.watch.as_mut() else { return };
-        if !watch.end(ticket) {
+        let found = match &result {
+            Ok(Answer::Blobs { blobs, .. }) => blobs.len(),
+            _ => 0,
+        };
+        if !watch.end(ticket, found) {
             return;
         }
         let mut pushed = 0;

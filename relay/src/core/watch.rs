@@ -12,8 +12,8 @@ pub(super) struct Watch {
     cursor: u64,
     /// Positions pushed and not acknowledged.
     unacknowledged: VecDeque<u64>,
-    /// The read under way.
-    reading: Option<Ticket>,
+    /// The read under way, and how many blobs it asks for.
+    reading: Option<(Ticket, u32)>,
     /// There may be something beyond the cursor.
     more: bool,
     /// `Watching` was answered.
@@ -52,23 +52,27 @@ impl Watch {
         ready.then_some((self.cursor, window))
     }
 
-    /// A read is under way. What comes while it is, is noticed anew.
-    pub(super) fn begin(&mut self, ticket: Ticket) {
-        self.reading = Some(ticket);
+    /// A read of at most `max` blobs is under way. What comes while it is, is noticed anew.
+    pub(super) fn begin(&mut self, ticket: Ticket, max: u32) {
+        self.reading = Some((ticket, max));
         self.more = false;
     }
 
-    /// A read is answered. `false` where it belongs to an earlier watch of this session.
-    pub(super) fn end(&mut self, ticket: Ticket) -> bool {
-        self.reading.take_if(|reading| *reading == ticket).is_some()
+    /// A read has found `found` blobs. `false` where it belongs to an earlier watch of this session.
+    pub(super) fn end(&mut self, ticket: Ticket, found: usize) -> bool {
+        let Some((_, max)) = self.reading.take_if(|(reading, _)| *reading == ticket) else {
+            return false;
+        };
+        // Behind as many as were asked for there may be more; how many of the window are acknowledged by now says nothing
+        // of that.
+        self.more |= found >= max as usize;
+        true
     }
 
     /// A blob is pushed.
     pub(super) fn push(&mut self, position: u64) {
         self.cursor = self.cursor.max(position);
         self.unacknowledged.push_back(position);
-        // Where this fills the window there may be more behind it.
-        self.more |= self.unacknowledged.len() >= WATCH_WINDOW as usize;
     }
 
     /// A blob was stored at `position`, the one before it at `after`. Whether it is pushed as the next one: everything
@@ -99,6 +103,8 @@ impl Watch {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -107,9 +113,9 @@ mod tests {
         assert_eq!(watch.wants(), None, "before Watching was answered");
         watch.start();
         assert_eq!(watch.wants(), Some((10, 16)));
-        watch.begin(Ticket(1));
+        watch.begin(Ticket(1), 16);
         assert_eq!(watch.wants(), None, "one read at a time");
-        assert!(watch.end(Ticket(1)));
+        assert!(watch.end(Ticket(1), 16));
         (11..=26).for_each(|position| watch.push(position));
         assert_eq!(watch.wants(), None, "the window is used up");
         watch.acknowledge(13);
@@ -122,10 +128,10 @@ mod tests {
         assert!(!watch.follow(10, 11), "before Watching was answered");
         watch.start();
         assert!(!watch.follow(11, 12), "11 has to be read first");
-        watch.begin(Ticket(1));
+        watch.begin(Ticket(1), 16);
         assert!(!watch.follow(10, 11), "it may be in the read under way");
+        assert!(watch.end(Ticket(1), 1));
         watch.push(11);
-        assert!(watch.end(Ticket(1)));
         assert!(!watch.follow(10, 11), "pushed already");
         assert!(watch.follow(11, 12) && watch.follow(12, 1 << 48));
         assert_eq!(watch.wants(), None);
@@ -140,13 +146,123 @@ mod tests {
     fn a_blob_that_comes_during_a_read_is_not_missed() {
         let mut watch = Watch::new(0);
         watch.start();
-        watch.begin(Ticket(1));
+        watch.begin(Ticket(1), 16);
         watch.notice();
-        assert!(watch.end(Ticket(1)));
+        assert!(watch.end(Ticket(1), 0));
         assert_eq!(watch.wants(), Some((0, 16)));
-        watch.begin(Ticket(2));
-        assert!(!watch.end(Ticket(1)), "an answer to an earlier read");
-        assert!(watch.end(Ticket(2)));
+        watch.begin(Ticket(2), 16);
+        assert!(!watch.end(Ticket(1), 16), "an answer to an earlier read");
+        assert!(watch.end(Ticket(2), 0));
         assert_eq!(watch.wants(), None);
+    }
+
+    #[test]
+    fn what_lies_behind_a_read_is_read_though_the_window_was_acknowledged_meanwhile() {
+        let mut watch = Watch::new(0);
+        watch.start();
+        watch.begin(Ticket(1), 16);
+        assert!(watch.end(Ticket(1), 16));
+        (1..=16).for_each(|position| watch.push(position));
+        watch.acknowledge(8);
+        assert_eq!(watch.wants(), Some((16, 8)));
+        watch.begin(Ticket(2), 8);
+        watch.acknowledge(16);
+        assert!(watch.end(Ticket(2), 8));
+        (17..=24).for_each(|position| watch.push(position));
+        assert_eq!(watch.wants(), Some((24, 8)));
+        watch.begin(Ticket(3), 8);
+        assert!(watch.end(Ticket(3), 7), "fewer than asked for: those were the last");
+        (25..=31).for_each(|position| watch.push(position));
+        watch.acknowledge(31);
+        assert_eq!(watch.wants(), None);
+    }
+
+    /// What may happen next between a mailbox, its relay and whoever watches it.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// A blob is stored; the relay still has it in hand, or not.
+        Stored { in_hand: bool },
+        /// The relay looks whether to read.
+        Looked,
+        /// The read under way finds what was there when it began.
+        Found,
+        /// The reader acknowledges so many of what it was pushed.
+        Acknowledged(u8),
+    }
+
+    /// A mailbox with positions from 1 on, and its watch.
+    struct Mailbox {
+        watch: Watch,
+        newest: u64,
+        reading: Option<Vec<u64>>,
+        pushed: Vec<u64>,
+        acknowledged: u64,
+    }
+
+    impl Mailbox {
+        fn take(&mut self, step: Step) {
+            match step {
+                Step::Stored { in_hand } => {
+                    self.newest += 1;
+                    if in_hand && self.watch.follow(self.newest - 1, self.newest) {
+                        self.pushed.push(self.newest);
+                    } else {
+                        self.watch.notice();
+                    }
+                }
+                Step::Looked => {
+                    if let Some((after, max)) = self.watch.wants() {
+                        self.watch.begin(Ticket(1), max);
+                        let end = self.newest.min(after + u64::from(max));
+                        self.reading = Some((after + 1..=end).collect());
+                    }
+                }
+                Step::Found => {
+                    if let Some(found) = self.reading.take() {
+                        assert!(self.watch.end(Ticket(1), found.len()));
+                        found.iter().for_each(|position| self.watch.push(*position));
+                        self.pushed.extend(found);
+                    }
+                }
+                Step::Acknowledged(count) => {
+                    let last = self.pushed.last().copied().unwrap_or_default();
+                    self.acknowledged = last.min(self.acknowledged + u64::from(count));
+                    self.watch.acknowledge(self.acknowledged);
+                }
+            }
+        }
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => any::<bool>().prop_map(|in_hand| Step::Stored { in_hand }),
+            1 => Just(Step::Looked),
+            1 => Just(Step::Found),
+            1 => (0..17_u8).prop_map(Step::Acknowledged),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_every_blob_is_pushed_once_and_in_order(
+            steps in proptest::collection::vec(step(), 0..200),
+        ) {
+            let (mut watch, pushed) = (Watch::new(0), Vec::new());
+            watch.start();
+            let mut mailbox = Mailbox { watch, newest: 0, reading: None, pushed, acknowledged: 0 };
+            for step in steps {
+                mailbox.take(step);
+                assert!(mailbox.watch.unacknowledged.len() <= WATCH_WINDOW as usize);
+            }
+            // Nothing more is stored, and the reader keeps reading.
+            mailbox.take(Step::Found);
+            mailbox.take(Step::Acknowledged(16));
+            while mailbox.watch.wants().is_some() {
+                mailbox.take(Step::Looked);
+                mailbox.take(Step::Found);
+                mailbox.take(Step::Acknowledged(16));
+            }
+            assert!(mailbox.pushed.iter().copied().eq(1..=mailbox.newest), "{:?}", mailbox.pushed);
+        }
     }
 }
