@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::archive::{ArchiveError, Decoder, Encoder, Item, ROWS_LEN};
 use crate::folder::{Folder, FolderError};
 use crate::new_file::NewFile;
+use crate::stop::Stop;
 use crate::store::{DayKeys, Frozen, Space, Store, StoreError};
 
 /// Why there is no backup. No file is left then.
@@ -31,6 +32,9 @@ pub enum BackupError {
     /// What came is not a whole backup: the relay that made it stopped or failed half-way.
     #[error("the relay broke the backup off: {0}")]
     BrokenOff(ArchiveError),
+    /// It was told to stop.
+    #[error("the backup was told to stop")]
+    Stopped,
     /// The folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -155,9 +159,9 @@ impl Read for &mut Reading {
 ///
 /// # Errors
 /// [`BackupError`]; no file is left then.
-pub fn write_from(source: Source, out: &Path) -> Result<Written, BackupError> {
+pub fn write_from(source: Source, out: &Path, stop: &Stop) -> Result<Written, BackupError> {
     let mut reading = Reading { source, piece: Zeroizing::new(Vec::new()), read: 0, failed: None };
-    let written = write(&mut reading, out);
+    let written = write(&mut reading, out, stop);
     match reading.failed {
         Some(error) => Err(error),
         None => written,
@@ -168,12 +172,13 @@ pub fn write_from(source: Source, out: &Path) -> Result<Written, BackupError> {
 ///
 /// # Errors
 /// [`BackupError`]; no file is left then.
-pub fn write(from: impl Read, out: &Path) -> Result<Written, BackupError> {
+pub fn write(from: impl Read, out: &Path, stop: &Stop) -> Result<Written, BackupError> {
     let mut file = NewFile::create(out).map_err(write_error)?;
     let mut copying = Copying { from, to: &mut file, bytes: 0, failed: None };
     let mut decoder = Decoder::new(&mut copying);
     let read = loop {
         match decoder.next() {
+            Ok(Some(_)) if stop.is_asked() => return Err(BackupError::Stopped),
             Ok(Some(_)) => {}
             Ok(None) => break Ok(decoder.rows()),
             Err(error) => break Err(error),

@@ -15,6 +15,7 @@ use hearken_relay::choices::Choices;
 use hearken_relay::config::{Config, Listen, PublicHost};
 use hearken_relay::folder::{Folder, fingerprint};
 use hearken_relay::server::{self, Running};
+use hearken_relay::stop::Stop;
 use hearken_relay::store::{FjallConfig, FjallStore, Store, StoreError};
 use serde::Serialize;
 use serde_json::json;
@@ -22,25 +23,41 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Command, Data, Init, Place, Serve};
 use crate::output::{Failure, Output};
+use crate::signals::{self, SIGXFSZ};
 
 /// How long threads that owe nothing to anybody may take to end.
 const THREADS_END_TIME_MAX: Duration = Duration::from_secs(1);
-/// Linux's number of SIGXFSZ, of which tokio knows no name.
-const SIGXFSZ: i32 = 25;
 
 /// Carries a command out.
 pub(crate) fn run(command: Command, output: Output) -> Result<ExitCode, Failure> {
+    let stop = Stop::default();
+    match &command {
+        // Drains when it is told to stop.
+        Command::Serve(_) => {}
+        // Remove what is half-made.
+        Command::Backup(_) | Command::Restore(_) => {
+            let stop = stop.clone();
+            signals::watch(move || stop.ask()).map_err(no_runtime)?;
+        }
+        _ => signals::watch(move || end_at_once(output)).map_err(no_runtime)?,
+    }
     match command {
         Command::Init(arguments) => init(&arguments, output),
         Command::Serve(arguments) => serve(&arguments, output),
         Command::Address(arguments) => address(&arguments, output),
         Command::Check(arguments) => check_folder(&arguments, output),
         Command::Stats(arguments) => stats(&arguments, output),
-        Command::Backup(arguments) => safekeeping::backup(&arguments, output),
-        Command::Restore(arguments) => safekeeping::restore(&arguments, output),
+        Command::Backup(arguments) => safekeeping::backup(&arguments, &stop, output),
+        Command::Restore(arguments) => safekeeping::restore(&arguments, &stop, output),
         Command::Decommission(arguments) => decommission::decommission(&arguments, output),
     }
     .map(|()| ExitCode::SUCCESS)
+}
+
+/// Ends the process as a kill would, which harms nothing, but says so.
+fn end_at_once(output: Output) {
+    Failure::interrupted().report(output);
+    std::process::exit(1);
 }
 
 fn init(arguments: &Init, output: Output) -> Result<(), Failure> {
@@ -117,7 +134,7 @@ fn ready(running: &Running, output: Output) {
 fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(no_runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_runtime)?;
-    let file_size = signal(SignalKind::from_raw(SIGXFSZ)).map_err(no_runtime)?;
+    let file_size = signal(SIGXFSZ).map_err(no_runtime)?;
     Ok(async move {
         let _file_size = file_size;
         tokio::select! {

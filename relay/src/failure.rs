@@ -160,10 +160,19 @@ impl From<BackupError> for Failure {
                 message,
                 "try again; where it happens again, look into the relay's log. No file was left",
             ),
+            BackupError::Stopped => Self::interrupted(),
             BackupError::Folder(error) => error.into(),
             BackupError::Store(error) => error.into(),
             _ => Self::failed("failed", message, NOTHING_LEFT),
         }
+    }
+}
+
+impl Failure {
+    /// A command that ends by itself was told to stop.
+    pub(crate) fn interrupted() -> Self {
+        let advice = "run it again; nothing half-made was left";
+        Self::failed("interrupted", "it was told to stop before it had ended", advice)
     }
 }
 
@@ -198,6 +207,7 @@ impl From<RestoreError> for Failure {
                 message,
                 "take another copy of it, or an older backup; nothing was changed",
             ),
+            RestoreError::Stopped => Self::interrupted(),
             RestoreError::ClockBehind => Self::failed(
                 "clock-behind",
                 message,

@@ -19,4 +19,5 @@ pub mod randomness;
 pub mod restore;
 pub mod server;
 pub mod simulation;
+pub mod stop;
 pub mod store;

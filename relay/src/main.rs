@@ -5,6 +5,7 @@ mod arguments;
 mod commands;
 mod failure;
 mod output;
+mod signals;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

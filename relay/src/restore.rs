@@ -21,6 +21,7 @@ use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 use self::stage::Stage;
 use crate::archive::{ArchiveError, Decoder, Item};
 use crate::folder::{Folder, FolderError, fingerprint};
+use crate::stop::Stop;
 use crate::store::{Batch, DayKeys, FjallConfig, FjallStore, Row, Space, Store, StoreError, life};
 
 /// Why nothing was restored. The folder is as it was.
@@ -46,6 +47,9 @@ pub enum RestoreError {
     /// The folder cannot be made or written.
     #[error("the folder cannot be made: {0}")]
     Io(io::ErrorKind),
+    /// It was told to stop.
+    #[error("the restore was told to stop")]
+    Stopped,
     /// What was written does not read back.
     #[error(
         "what was written does not read back: the disk or the memory of this machine is at fault"
@@ -72,19 +76,30 @@ pub struct Restored {
     pub rows_expired: u64,
 }
 
-/// Makes the relay of the backup in file `from`.
+/// Makes the relay of the backup in file `from`. Looks between two frames whether it is to stop.
 ///
 /// # Errors
 /// [`RestoreError`]; nothing is left then.
-pub fn restore(from: &Path, folder: &Folder, now: UnixMillis) -> Result<Restored, RestoreError> {
+pub fn restore(
+    from: &Path,
+    folder: &Folder,
+    now: UnixMillis,
+    stop: &Stop,
+) -> Result<Restored, RestoreError> {
     let file = File::open(from).map_err(|error| RestoreError::Open(error.kind()))?;
     let stage = Stage::begin(folder)?;
-    let restored = build(BufReader::new(file), &Folder::new(stage.data()), now)?;
+    let restored = build(BufReader::new(file), &Folder::new(stage.data()), now, stop)?;
+    go_on(stop)?;
     stage.finish()?;
     Ok(restored)
 }
 
-fn build(from: impl io::Read, folder: &Folder, now: UnixMillis) -> Result<Restored, RestoreError> {
+fn build(
+    from: impl io::Read,
+    folder: &Folder,
+    now: UnixMillis,
+    stop: &Stop,
+) -> Result<Restored, RestoreError> {
     let mut backup = Decoder::new(from);
     let Some(Item::Relay { seed, first_position, made }) = backup.next()? else {
         return Err(ArchiveError::Damaged.into());
@@ -100,6 +115,7 @@ fn build(from: impl io::Read, folder: &Folder, now: UnixMillis) -> Result<Restor
     let day_keys = DayKeys::open(&folder.day_keys())?;
     let (mut rows, mut rows_expired) = (0, 0);
     while let Some(item) = backup.next()? {
+        go_on(stop)?;
         match item {
             Item::Notice(text) => folder.write_notice(&text)?,
             Item::DayKey { day, secret } if is_live(day, now) => day_keys.adopt(day, &secret)?,
@@ -122,6 +138,10 @@ fn build(from: impl io::Read, folder: &Folder, now: UnixMillis) -> Result<Restor
     drop(store);
     let identity = folder.adopt(&seed, &config)?;
     Ok(Restored { fingerprint: fingerprint(&identity), made, rows, rows_expired })
+}
+
+fn go_on(stop: &Stop) -> Result<(), RestoreError> {
+    if stop.is_asked() { Err(RestoreError::Stopped) } else { Ok(()) }
 }
 
 fn is_live(day: UnixDay, now: UnixMillis) -> bool {
@@ -147,6 +167,11 @@ mod tests {
     use crate::backup::{Source, write_from};
     use crate::folder::{Content, RESTORING};
 
+    /// A restore that nobody stops.
+    fn restore(from: &Path, folder: &Folder, now: UnixMillis) -> Result<Restored, RestoreError> {
+        super::restore(from, folder, now, &Stop::default())
+    }
+
     const DAY: u64 = 86_400_000;
     const NOW: UnixMillis = UnixMillis(20_000 * DAY);
 
@@ -167,7 +192,7 @@ mod tests {
         store.commit(batch_of(Space::Rows, vec![row])).unwrap();
         let out = temporary.path().join("backup");
         let source = Source::new(&folder, &store, &day_keys, NOW).unwrap();
-        let written = write_from(source, &out).unwrap();
+        let written = write_from(source, &out, &Stop::default()).unwrap();
         assert_eq!(written.rows, 6_001);
         assert_eq!(written.bytes, fs::metadata(&out).unwrap().len());
         (temporary, out)

@@ -4,10 +4,18 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 
-use support::process::{PROGRAM, relay};
+use hearken_proto::time::UnixDay;
+use hearken_relay::archive::{Encoder, Item};
+use hearken_relay::store::{Row, Space};
+use rustix::process::{Pid, Signal, kill_process};
+use support::client::now;
+use support::process::{PROGRAM, error_of, relay};
+use zeroize::Zeroizing;
 
 #[test]
 fn folders_and_files_may_be_named_as_they_are_seen_from_where_one_stands() {
@@ -25,6 +33,83 @@ fn folders_and_files_may_be_named_as_they_are_seen_from_where_one_stands() {
     assert_eq!(names_in(temporary.path()), ["backup", "relay", "restored"]);
 }
 
+#[test]
+fn a_restore_that_is_told_to_stop_leaves_nothing_and_says_so() {
+    let temporary = tempfile::tempdir().unwrap();
+    let from = temporary.path().join("backup");
+    fs::write(&from, large(24)).unwrap();
+    for signal in [Signal::TERM, Signal::INT] {
+        let (data, there) = (temporary.path().join("relay"), temporary.path().join("there"));
+        fs::create_dir(&there).unwrap();
+        let stages = [(&data, ".relay.restoring/data"), (&there, "there/.restoring/data")];
+        for (data, stage) in stages {
+            let child = restore(&from, data);
+            while !temporary.path().join(stage).join("day-keys").exists() {
+                std::thread::yield_now();
+            }
+            tell(&child, signal);
+            failed(&child.wait_with_output().unwrap(), "interrupted");
+        }
+        assert_eq!(names_in(temporary.path()), ["backup", "there"]);
+        assert!(names_in(&there).is_empty());
+        fs::remove_dir(&there).unwrap();
+    }
+}
+
+#[test]
+fn a_backup_that_is_told_to_stop_leaves_no_file_and_says_so() {
+    let (temporary, data, slow) = relay_that_is_slow();
+    let out = temporary.path().join("backup");
+    let child = spawn(&["backup", "--out", out.to_str().unwrap()], &data);
+    let (mut stream, _) = slow.accept().unwrap();
+    tell(&child, Signal::TERM);
+    // It looks whether it is to stop each time that something came.
+    let mut encoder = Encoder::new();
+    let mut pieces = first_items().into_iter().chain((0..).map(rows));
+    while pieces.next().is_some_and(|item| stream.write_all(&encoder.encode(&item)).is_ok()) {}
+    failed(&child.wait_with_output().unwrap(), "interrupted");
+    assert_eq!(names_in(temporary.path()), ["relay"]);
+}
+
+#[test]
+fn whatever_else_is_told_to_stop_ends_at_once_with_1() {
+    let (_temporary, data, slow) = relay_that_is_slow();
+    for signal in [Signal::TERM, Signal::INT] {
+        let child = spawn(&["stats"], &data);
+        // Never answered.
+        let _stream = slow.accept().unwrap();
+        tell(&child, signal);
+        failed(&child.wait_with_output().unwrap(), "interrupted");
+    }
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_a_full_disk() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (from, whole) = (temporary.path().join("backup"), temporary.path().join("whole"));
+    fs::write(&from, large(4)).unwrap();
+    assert!(restore(&from, &whole).wait().unwrap().success());
+    let [from, whole, out, data] = ["backup", "whole", "out", "data"]
+        .map(|name| temporary.path().join(name).to_str().unwrap().to_owned());
+    for arguments in
+        [["restore", "--data", &data, "--from", &from], ["backup", "--data", &whole, "--out", &out]]
+    {
+        let mut limited = Command::new("bash");
+        limited.args(["-c", "ulimit -f 2048; exec \"$@\"", "bash", PROGRAM, "--json"]);
+        failed(&limited.args(arguments).output().unwrap(), "disk-full");
+        assert_eq!(names_in(temporary.path()), ["backup", "whole"]);
+    }
+}
+
+/// A stopped relay's folder in which somebody answers the other commands, or does not.
+fn relay_that_is_slow() -> (tempfile::TempDir, PathBuf, UnixListener) {
+    let temporary = tempfile::tempdir().unwrap();
+    let data = temporary.path().join("relay");
+    assert!(relay(&["init", "--data", data.to_str().unwrap()]).status.success());
+    let slow = UnixListener::bind(data.join("admin.sock")).unwrap();
+    (temporary, data, slow)
+}
+
 fn restore(from: &Path, data: &Path) -> Child {
     spawn(&["restore", "--from", from.to_str().unwrap()], data)
 }
@@ -39,6 +124,45 @@ fn spawn(arguments: &[&str], data: &Path) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+fn tell(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn failed(output: &Output, code: &str) {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(error_of(output)["error"], code, "{output:?}");
+}
+
+/// A backup with so many MiB of rows.
+fn large(frames: u32) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    let items = first_items().into_iter().chain((0..frames).map(rows));
+    let mut bytes: Vec<u8> = items.flat_map(|item| encoder.encode(&item).to_vec()).collect();
+    bytes.extend(encoder.finish());
+    bytes
+}
+
+fn first_items() -> [Item; 3] {
+    let made = now().hour();
+    [
+        Item::Relay { seed: Zeroizing::new([5; 32]), first_position: 0, made },
+        Item::Config("pow_bits = 1\n".to_owned()),
+        Item::DayKey { day: in_a_week(), secret: Zeroizing::new(vec![6; 32]) },
+    ]
+}
+
+fn rows(frame: u32) -> Item {
+    let row = |at: u32| Row {
+        key: [b"b", &frame.to_be_bytes()[..], &at.to_be_bytes()].concat(),
+        value: vec![7; 2_440],
+    };
+    Item::Rows { space: Space::Day(in_a_week()), rows: (0..430).map(row).collect() }
+}
+
+fn in_a_week() -> UnixDay {
+    UnixDay(now().day().0 + 7)
 }
 
 fn names_in(folder: &Path) -> Vec<String> {

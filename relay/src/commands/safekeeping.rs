@@ -4,6 +4,7 @@ use std::path::Path;
 
 use hearken_relay::backup::{self, Source, Written};
 use hearken_relay::folder::{Folder, fingerprint};
+use hearken_relay::stop::Stop;
 use hearken_relay::store::{DayKeys, FjallConfig, FjallStore, StoreError};
 use hearken_relay::{admin, restore as restoring};
 use serde_json::json;
@@ -12,12 +13,12 @@ use super::{dates, now};
 use crate::arguments::{Backup, Restore};
 use crate::output::{Failure, Output};
 
-pub(super) fn backup(arguments: &Backup, output: Output) -> Result<(), Failure> {
+pub(super) fn backup(arguments: &Backup, stop: &Stop, output: Output) -> Result<(), Failure> {
     let folder = Folder::new(&arguments.data);
     let identity = fingerprint(&folder.identity()?);
     let Written { bytes, rows } = match admin::backup(&folder) {
-        Ok(running) => backup::write(running, &arguments.out)?,
-        Err(_) => backup_stopped(&folder, &arguments.out)?,
+        Ok(running) => backup::write(running, &arguments.out, stop)?,
+        Err(_) => backup_stopped(&folder, &arguments.out, stop)?,
     };
     let out = arguments.out.display().to_string();
     let object =
@@ -30,7 +31,7 @@ pub(super) fn backup(arguments: &Backup, output: Output) -> Result<(), Failure> 
     Ok(())
 }
 
-fn backup_stopped(folder: &Folder, out: &Path) -> Result<Written, Failure> {
+fn backup_stopped(folder: &Folder, out: &Path, stop: &Stop) -> Result<Written, Failure> {
     let store = match FjallStore::open(folder.path(), FjallConfig::default()) {
         Err(error @ StoreError::Locked { .. }) => {
             let advice = "the relay is starting or stopping, or another account's: try again as that account";
@@ -40,12 +41,12 @@ fn backup_stopped(folder: &Folder, out: &Path) -> Result<Written, Failure> {
     };
     let day_keys = DayKeys::open(&folder.day_keys())?;
     let source = Source::new(folder, &store, &day_keys, now())?;
-    Ok(backup::write_from(source, out)?)
+    Ok(backup::write_from(source, out, stop)?)
 }
 
-pub(super) fn restore(arguments: &Restore, output: Output) -> Result<(), Failure> {
+pub(super) fn restore(arguments: &Restore, stop: &Stop, output: Output) -> Result<(), Failure> {
     let folder = Folder::new(&arguments.data);
-    let restored = restoring::restore(&arguments.from, &folder, now())?;
+    let restored = restoring::restore(&arguments.from, &folder, now(), stop)?;
     let data = arguments.data.display().to_string();
     let made = dates::rfc3339(restored.made.start());
     let (identity, rows, expired) = (restored.fingerprint, restored.rows, restored.rows_expired);
