@@ -13,7 +13,7 @@ use hearken_proto::time::UnixMillis;
 
 use crate::config::{Config, ConfigError, DEFAULT_PORT};
 use crate::core::EpochKey;
-use crate::folder::{Content, Folder, FolderError};
+use crate::folder::{Folder, FolderError};
 use crate::notice::Notice;
 use crate::store::{DayKeys, FjallConfig, FjallStore, KeyFolder, Store, StoreError};
 
@@ -53,6 +53,7 @@ pub struct Report {
 const RESTORE: &str = "keep a copy of the folder and restore it from the newest backup";
 const NOTICE_AGAIN: &str =
     "give it again with `decommission`, or take it back with `decommission --cancel`";
+const INIT_AGAIN: &str = "run `init` or `serve`: it goes on with the identity that was made";
 const RESTORE_AGAIN: &str = "run the restore again: it begins from the start";
 const MODE: &str = "make it readable by the relay's account only: chmod -R go= on the data folder";
 
@@ -60,24 +61,9 @@ const MODE: &str = "make it readable by the relay's account only: chmod -R go= o
 #[must_use]
 pub fn check(folder: &Folder, now: UnixMillis) -> Report {
     let mut report = Report::default();
-    match folder.content() {
-        Ok(Content::Relay | Content::Unfinished) => {}
-        Ok(Content::Nothing) => {
-            report.folder_error(&FolderError::NoRelay);
-            return report;
-        }
-        Ok(Content::Foreign) => {
-            report.folder_error(&FolderError::Foreign);
-            return report;
-        }
-        Ok(Content::Restoring) => {
-            report.folder_error(&FolderError::Restoring);
-            return report;
-        }
-        Err(error) => {
-            report.folder_error(&error);
-            return report;
-        }
+    if let Err(error) = folder.require_relay() {
+        report.folder_error(&error);
+        return report;
     }
     report.check_config(folder);
     report.check_notice(folder, now);
@@ -224,6 +210,7 @@ impl Report {
             FolderError::Key(error) => return self.store_error("keys", error),
             FolderError::NoRelay | FolderError::Foreign => ("no-relay", ".", "check --data"),
             FolderError::Notice => ("notice-damaged", "notice", NOTICE_AGAIN),
+            FolderError::Unfinished => ("unfinished", ".", INIT_AGAIN),
             FolderError::Restoring => ("restore-interrupted", ".", RESTORE_AGAIN),
             FolderError::NoIdentity => ("no-identity", "keys", RESTORE),
             FolderError::NoConfig => (

@@ -66,6 +66,11 @@ impl From<FolderError> for Failure {
                 message,
                 "give it again with `decommission`, or take it back with `decommission --cancel`",
             ),
+            FolderError::Unfinished => Self::failed(
+                "unfinished",
+                message,
+                "run `init` or `serve`: it goes on with the identity that was made",
+            ),
             FolderError::Restoring => Self::failed(
                 "restore-interrupted",
                 message,

@@ -68,6 +68,9 @@ pub enum FolderError {
     /// There is something else in it.
     #[error("there is no relay in this folder, and it is not empty")]
     Foreign,
+    /// The `init` of the relay in it was interrupted, before anything was served.
+    #[error("the making of this relay was interrupted")]
+    Unfinished,
     /// A restore into it was interrupted.
     #[error("a restore into this folder was interrupted")]
     Restoring,
@@ -257,17 +260,27 @@ impl Folder {
         .map_err(io_error("the notice", "removed"))
     }
 
+    /// Whether there is a whole relay. Nothing may be made in the folder where there is not, but by who makes one.
+    ///
+    /// # Errors
+    /// What there is instead: [`FolderError::NoRelay`], [`FolderError::Foreign`], [`FolderError::Restoring`],
+    /// [`FolderError::Unfinished`].
+    pub(crate) fn require_relay(&self) -> Result<(), FolderError> {
+        match self.content()? {
+            Content::Relay => Ok(()),
+            Content::Nothing => Err(FolderError::NoRelay),
+            Content::Foreign => Err(FolderError::Foreign),
+            Content::Restoring => Err(FolderError::Restoring),
+            Content::Unfinished => Err(FolderError::Unfinished),
+        }
+    }
+
     /// The identity key.
     ///
     /// # Errors
-    /// [`FolderError::NoRelay`], [`FolderError::NoIdentity`], [`FolderError::Key`] where it is damaged.
+    /// Those of a folder without a relay; [`FolderError::NoIdentity`], [`FolderError::Key`] where it is damaged.
     pub fn identity(&self) -> Result<SigningKey, FolderError> {
-        match self.content()? {
-            Content::Nothing => return Err(FolderError::NoRelay),
-            Content::Foreign => return Err(FolderError::Foreign),
-            Content::Restoring => return Err(FolderError::Restoring),
-            Content::Relay | Content::Unfinished => {}
-        }
+        self.require_relay()?;
         let keys = self.path.join(KEYS_FOLDER);
         if !keys.is_dir() {
             return Err(FolderError::NoIdentity);
@@ -281,14 +294,9 @@ impl Folder {
     /// The text of the configuration.
     ///
     /// # Errors
-    /// [`FolderError::NoRelay`], [`FolderError::NoConfig`], [`FolderError::Io`].
+    /// Those of a folder without a relay; [`FolderError::NoConfig`], [`FolderError::Io`].
     pub fn config_text(&self) -> Result<String, FolderError> {
-        match self.content()? {
-            Content::Nothing => return Err(FolderError::NoRelay),
-            Content::Foreign => return Err(FolderError::Foreign),
-            Content::Restoring => return Err(FolderError::Restoring),
-            Content::Relay | Content::Unfinished => {}
-        }
+        self.require_relay()?;
         crate::config::Config::text_of(&self.config_file()).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => FolderError::NoConfig,
             _ => io_error("relay.toml", "read")(error),
@@ -403,6 +411,7 @@ mod tests {
         let identity = folder.identity().unwrap();
         fs::remove_file(folder.config_file()).unwrap();
         assert_eq!(folder.content().unwrap(), Content::Unfinished);
+        assert_eq!(folder.identity().unwrap_err(), FolderError::Unfinished);
         folder.init(None, &[]).unwrap();
         assert_eq!(folder.identity().unwrap(), identity);
     }

@@ -34,6 +34,29 @@ fn folders_and_files_may_be_named_as_they_are_seen_from_where_one_stands() {
 }
 
 #[test]
+fn a_relay_whose_making_was_interrupted_is_completed_whatever_was_asked_of_it_meanwhile() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (made, data) = (temporary.path().join("made"), temporary.path().join("relay"));
+    assert!(relay(&["init", "--data", made.to_str().unwrap()]).status.success());
+    fs::create_dir_all(data.join("keys")).unwrap();
+    fs::copy(made.join("keys/identity"), data.join("keys/identity")).unwrap();
+    let (data_text, out) = (data.to_str().unwrap(), temporary.path().join("backup"));
+    for more in [
+        &["check"][..],
+        &["stats"],
+        &["address"],
+        &["backup", "--out", out.to_str().unwrap()],
+        &["decommission", "--on", "2099-01-01"],
+    ] {
+        failed(&relay(&[more, &["--json", "--data", data_text]].concat()), "unfinished");
+        assert_eq!(names_in(&data), ["keys"], "{more:?}");
+    }
+    assert!(relay(&["init", "--data", data_text]).status.success());
+    let identity = |data: &Path| fs::read(data.join("keys/identity")).unwrap();
+    assert_eq!(identity(&data), identity(&made));
+}
+
+#[test]
 fn a_restore_that_is_told_to_stop_leaves_nothing_and_says_so() {
     let temporary = tempfile::tempdir().unwrap();
     let from = temporary.path().join("backup");
