@@ -46,6 +46,8 @@ static MEMORY: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 const STOP_MAX: Duration = Duration::from_secs(12);
 
 fn main() -> ExitCode {
+    // Whatever is made is its owner's only, also in a folder that others may enter: `up` makes a relay's store.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let early = Early::scan(&arguments);
     let language = Language::choose(early.lang.as_deref());

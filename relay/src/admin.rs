@@ -1,7 +1,8 @@
 //! The administration socket `DIR/admin.sock`: how the operator's other commands reach a relay that serves.
 //!
 //! One JSON line asks; one answers, or the bytes of a backup. The socket is readable and writable by the relay's own
-//! account only (0600), in a folder that is that account's alone. Guarantees: a question is answered or dropped within
+//! account only (0600): from the moment that it is made where the program's umask says so, which both programs' do.
+//! Guarantees: a question is answered or dropped within
 //! five seconds, a backup once its reader takes nothing for a minute; answers hold totals, never an id or an address;
 //! a backup holds what `crate::backup` says, and no more than two of its pieces are in memory.
 
@@ -44,8 +45,8 @@ pub enum Question {
     Stats,
     /// A backup, as bytes until the end; see [`backup`].
     Backup,
-    /// The notice of decommissioning in the folder has changed: read it again. The folder is this process's and the
-    /// asker's alone, so the file says it as well as the socket could, and survives a kill in between.
+    /// The notice of decommissioning in the folder has changed: read it again. Only this account can write into the folder,
+    /// so the file says it as well as the socket could, and survives a kill in between.
     Notice,
 }
 

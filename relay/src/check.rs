@@ -153,7 +153,9 @@ impl Report {
     }
 
     fn check_modes(&mut self, path: &Path) {
-        for name in ["keys", "epoch-keys", "day-keys", "relay.toml"] {
+        let own =
+            ["keys", "epoch-keys", "day-keys", "relay.toml", "engine", "store-format", "lock"];
+        for name in ["."].into_iter().chain(own) {
             let open = fs::metadata(path.join(name))
                 .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
             if open {

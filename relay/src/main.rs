@@ -28,6 +28,7 @@ static MEMORY: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     forbid_core_dumps();
+    keep_files_private();
     speak_of_panics();
     // Asked before clap is: a wrong command line is answered in the right form too.
     let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
@@ -84,6 +85,11 @@ fn forbid_core_dumps() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Whatever is made is its owner's only, from the moment it is made, also in a folder that others may enter.
+fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
 
 /// Instead of a message that could hold anything, and a backtrace: where in the program it happened.

@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,9 +13,10 @@ use std::process::{Child, Command, Output, Stdio};
 use hearken_proto::time::UnixDay;
 use hearken_relay::archive::{Encoder, Item};
 use hearken_relay::store::{Row, Space};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::fs::Mode;
+use rustix::process::{Pid, Signal, kill_process, umask};
 use support::client::now;
-use support::process::{PROGRAM, error_of, relay};
+use support::process::{PROGRAM, Serving, error_of, objects_of, relay};
 use zeroize::Zeroizing;
 
 #[test]
@@ -54,6 +56,41 @@ fn a_relay_whose_making_was_interrupted_is_completed_whatever_was_asked_of_it_me
     assert!(relay(&["init", "--data", data_text]).status.success());
     let identity = |data: &Path| fs::read(data.join("keys/identity")).unwrap();
     assert_eq!(identity(&data), identity(&made));
+}
+
+#[test]
+fn nothing_in_a_folder_that_others_may_enter_can_be_read_by_them_and_check_says_where_it_could() {
+    // What a group's members share files with.
+    umask(Mode::from_raw_mode(0o002));
+    let temporary = tempfile::tempdir().unwrap();
+    let (data, out) = (temporary.path().join("relay"), temporary.path().join("backup"));
+    let data_text = data.to_str().unwrap();
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let serving = Serving::start(&data, &[]);
+    assert_eq!(open_to_others(&data), [""; 0]);
+    serving.terminate();
+    assert!(
+        relay(&["backup", "--data", data_text, "--out", out.to_str().unwrap()]).status.success()
+    );
+    assert_eq!(open_to_others(temporary.path()), ["relay"]);
+
+    let warned = || -> Vec<String> {
+        let check = relay(&["check", "--json", "--data", data_text]);
+        assert!(check.status.success(), "{check:?}");
+        let findings = objects_of(&check);
+        let findings = findings.iter().filter(|finding| finding["code"] == "permissions");
+        findings.map(|finding| finding["where"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(warned(), ["."]);
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(warned().is_empty());
+    for name in ["engine", "lock", "store-format"] {
+        let mode = fs::metadata(data.join(name)).unwrap().permissions().mode();
+        fs::set_permissions(data.join(name), fs::Permissions::from_mode(mode | 0o044)).unwrap();
+        assert_eq!(warned(), [name]);
+        fs::set_permissions(data.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
 }
 
 #[test]
@@ -186,6 +223,23 @@ fn rows(frame: u32) -> Item {
 
 fn in_a_week() -> UnixDay {
     UnixDay(now().day().0 + 7)
+}
+
+/// What lies in a folder, at any depth, and can be entered, read or written by others than its owner.
+fn open_to_others(folder: &Path) -> Vec<String> {
+    let mut open = Vec::new();
+    for name in names_in(folder) {
+        let path = folder.join(&name);
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if meta.permissions().mode() & 0o077 != 0 {
+            open.push(name.clone());
+        }
+        if meta.is_dir() {
+            let below = open_to_others(&path).into_iter().map(|below| format!("{name}/{below}"));
+            open.extend(below);
+        }
+    }
+    open
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
