@@ -131,6 +131,10 @@ pub(super) fn put_chunk(
     if row.complete || last_day(finished_goes) > row.space {
         return Ok(Answer::Refused(Reason::Mismatch));
     }
+    // A repetition was answered above: what is there was acknowledged.
+    if !permit.open {
+        return Ok(Answer::Refused(Reason::NotAdmitted));
+    }
     if !permit.room {
         return Ok(Answer::Refused(Reason::NoRoom));
     }

@@ -197,6 +197,22 @@ fn a_copy_from_before_opens_no_chunk_once_the_objects_day_is_over() {
 }
 
 #[test]
+fn a_relay_that_has_closed_takes_no_chunk_of_an_object_that_was_begun_before() {
+    let on_ms = super::testing::START.0 + HOUR_MS / 2;
+    let notice = wire::Decommission { on_ms, successor: String::new() };
+    let mut net = Net::new(vec![CoreConfig { decommission: Some(notice), ..config() }]);
+    let mut writer = Writer::new(&mut net);
+    let chunks = [net.blob(), net.blob()];
+    assert_done(&net.ask(&mut writer.client, None, declare(&chunks, 24)));
+    assert_done(&writer.chunk(&mut net, 0, &chunks[0]));
+    net.pass(HOUR_MS / 2_000);
+    writer.again(&mut net);
+    assert_refused(&writer.chunk(&mut net, 1, &chunks[1]), Reason::NotAdmitted);
+    // What it acknowledged before is acknowledged again.
+    assert_done(&writer.chunk(&mut net, 0, &chunks[0]));
+}
+
+#[test]
 fn a_deleted_object_is_unreadable_at_once_and_its_id_may_be_declared_again() {
     let mut net = Net::one();
     let mut writer = Writer::new(&mut net);
