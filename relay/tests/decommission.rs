@@ -159,6 +159,20 @@ fn dates_and_successors_that_are_wrong_are_refused_and_change_nothing() {
     }
 }
 
+#[test]
+fn a_successor_that_is_the_relay_where_it_is_is_refused_since_nothing_would_close_or_move() {
+    let temporary = tempfile::tempdir().unwrap();
+    let data = temporary.path().join("relay");
+    let serving = Serving::start(&data, &[]);
+    let address = serving.address().to_string();
+    for stopped in [None, Some(serving)].map(|serving| serving.map(Serving::terminate)) {
+        let refused = decommission(&data, &["--on", "2099-01-01", "--successor", &address]);
+        assert_eq!(refused.status.code(), Some(1), "{stopped:?}");
+        assert_eq!(error_of(&refused)["error"], "same-address");
+        assert!(!data.join("notice").exists());
+    }
+}
+
 fn reason(reply: reply::Reply) -> Option<Reason> {
     match reply {
         reply::Reply::Refused(refused) => Some(refused.reason()),

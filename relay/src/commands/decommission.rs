@@ -1,5 +1,7 @@
 //! `decommission`: gives notice, or takes it back.
 
+use std::collections::HashSet;
+
 use hearken_proto::address::RelayAddress;
 use hearken_relay::admin;
 use hearken_relay::folder::{Folder, FolderError, fingerprint};
@@ -19,6 +21,14 @@ pub(super) fn decommission(arguments: &Decommission, output: Output) -> Result<(
         let message = "the date is past";
         let advice = "give people some weeks: name a day to come. Nothing was changed";
         return Err(Failure::failed("date-past", message, advice));
+    }
+    let present = folder.address(relay);
+    let successor = notice.as_ref().and_then(|notice| notice.successor.as_ref());
+    if present.zip(successor).is_some_and(|(present, successor)| is_same(&present, successor)) {
+        let message =
+            "the successor is this relay where it is: that would neither close nor move it";
+        let advice = "give the address that it moves to, or another relay's. Nothing was changed";
+        return Err(Failure::failed("same-address", message, advice));
     }
     // The file first: a relay that is killed now reads it at its next start.
     match lock(&folder)? {
@@ -65,6 +75,12 @@ fn notice_of(on: &str, arguments: &Decommission) -> Result<Notice, Failure> {
         Failure::usage("usage", message, "copy it whole from `hearken-relay address`")
     })?;
     Ok(Notice { on, successor })
+}
+
+/// Whether two addresses lead to the same relay at the same places, in whatever order.
+fn is_same(one: &RelayAddress, other: &RelayAddress) -> bool {
+    let places = |address: &RelayAddress| address.places().iter().cloned().collect::<HashSet<_>>();
+    one.fingerprint() == other.fingerprint() && places(one) == places(other)
 }
 
 /// The folder's lock; `None` where a relay serves it.
