@@ -36,6 +36,21 @@ fn folders_and_files_may_be_named_as_they_are_seen_from_where_one_stands() {
 }
 
 #[test]
+fn a_refused_restore_leaves_none_of_the_folders_above_that_it_made() {
+    let temporary = tempfile::tempdir().unwrap();
+    let bad = temporary.path().join("bad");
+    let whole = large(1);
+    fs::write(&bad, &whole[..whole.len() - 1]).unwrap();
+    fs::create_dir(temporary.path().join("there")).unwrap();
+    for data in ["new/deeper/relay", "there/deeper/relay"] {
+        let output = restore(&bad, &temporary.path().join(data)).wait_with_output().unwrap();
+        failed(&output, "damaged");
+        assert_eq!(names_in(temporary.path()), ["bad", "there"]);
+        assert!(names_in(&temporary.path().join("there")).is_empty());
+    }
+}
+
+#[test]
 fn a_relay_whose_making_was_interrupted_is_completed_whatever_was_asked_of_it_meanwhile() {
     let temporary = tempfile::tempdir().unwrap();
     let (made, data) = (temporary.path().join("made"), temporary.path().join("relay"));

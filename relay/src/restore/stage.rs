@@ -6,16 +6,15 @@
 //! it, and the next restore sweeps it. So an interruption at any point leaves either nothing that anybody would serve,
 //! or the whole. The folder that is there is locked, with the lock of `init` and `serve`, before it is touched.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::RestoreError;
 use crate::folder::{Content, Folder, FolderError, LOCK_FILE, RELAY_CONTENT, RESTORING};
 use crate::new_file::folder_of;
 use crate::store::StoreError;
-use crate::store::key_files::sync_folder;
+use crate::store::key_files::{self, sync_folder};
 
 const DATA: &str = "data";
 
@@ -23,6 +22,8 @@ const DATA: &str = "data";
 pub(super) struct Stage {
     target: PathBuf,
     stage: PathBuf,
+    /// Folders above the stage that were made for it, the deepest first.
+    above: Vec<PathBuf>,
     /// The target was there.
     inside: bool,
     is_finished: bool,
@@ -41,6 +42,7 @@ impl Stage {
     pub(super) fn take(folder: &Folder) -> Result<Self, RestoreError> {
         let target = folder.path().to_owned();
         let inside = target.is_dir();
+        let mut above = Vec::new();
         let (stage, lock) = if inside {
             // The lock before anything is made, and asked again behind it: whoever had it may have made a relay.
             let lock = lock(&target)?;
@@ -48,13 +50,13 @@ impl Stage {
             (target.join(RESTORING), lock)
         } else {
             let stage = beside(&target)?;
-            make_folder(&stage)?;
+            above = missing_above(&stage);
+            let locked = make_folder(&stage).and_then(|()| lock(&stage));
             // Where another restore has it, it is not empty, and stays.
-            let lock = lock(&stage).inspect_err(|_| drop(fs::remove_dir(&stage)))?;
-            (stage, lock)
+            (stage.clone(), locked.inspect_err(|_| remove_empty(&stage, &above))?)
         };
         // From here on it is this restore's.
-        let stage = Self { target, stage, inside, is_finished: false, _lock: lock };
+        let stage = Self { target, stage, above, inside, is_finished: false, _lock: lock };
         stage.sweep()?;
         make_folder(&stage.data())?;
         Ok(stage)
@@ -111,8 +113,11 @@ impl Drop for Stage {
         }
         // What stays is swept by the next restore.
         let swept = self.sweep().is_ok();
-        if swept && fs::remove_dir_all(&self.stage).is_ok() && self.inside {
-            let _ = fs::remove_file(self.target.join(LOCK_FILE));
+        if swept && fs::remove_dir_all(&self.stage).is_ok() {
+            remove_empty(&self.stage, &self.above);
+            if self.inside {
+                let _ = fs::remove_file(self.target.join(LOCK_FILE));
+            }
         }
     }
 }
@@ -134,7 +139,19 @@ fn beside(target: &Path) -> Result<PathBuf, RestoreError> {
 }
 
 fn make_folder(path: &Path) -> Result<(), RestoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)
+    key_files::make_folder(path).map_err(failed)
+}
+
+/// The folders above a path that are not there, the deepest first.
+fn missing_above(path: &Path) -> Vec<PathBuf> {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    path.ancestors().skip(1).take_while(missing).map(Path::to_owned).collect()
+}
+
+/// Removes folders, each in the next, up to the first that is not empty.
+fn remove_empty(innermost: &Path, above: &[PathBuf]) {
+    let _ = fs::remove_dir(innermost);
+    let _ = above.iter().try_for_each(fs::remove_dir);
 }
 
 fn lock(path: &Path) -> Result<File, RestoreError> {
