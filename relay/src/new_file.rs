@@ -61,7 +61,11 @@ impl NewFile {
     ///
     /// # Errors
     /// `AlreadyExists` where something of that name came meanwhile; what the system says. Nothing is left then.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.finish_with(sync_folder)
+    }
+
+    fn finish_with(mut self, sync_folder: fn(&Path) -> io::Result<()>) -> io::Result<()> {
         self.file.sync_all()?;
         match &self.unfinished {
             None => {
@@ -73,7 +77,8 @@ impl NewFile {
                 self.unfinished = None;
             }
         }
-        sync_folder(folder_of(&self.name))
+        // A name that a power cut may take back is none.
+        sync_folder(folder_of(&self.name)).inspect_err(|_| drop(fs::remove_file(&self.name)))
     }
 }
 
@@ -100,7 +105,7 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
         // Not known to every file system.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             fs::hard_link(from, to)?;
-            fs::remove_file(from)
+            fs::remove_file(from).inspect_err(|_| drop(fs::remove_file(to)))
         }
         other => Ok(other?),
     }
@@ -155,6 +160,18 @@ mod tests {
             let mut file = create(&folder.path().join("backup")).unwrap();
             file.write_all(b"half").unwrap();
             drop(file);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_file_whose_name_could_not_be_made_durable_leaves_nothing() {
+        for create in WAYS {
+            let folder = tempfile::tempdir().unwrap();
+            let mut file = create(&folder.path().join("backup")).unwrap();
+            file.write_all(b"whole").unwrap();
+            let failed = file.finish_with(|_| Err(io::ErrorKind::StorageFull.into()));
+            assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
