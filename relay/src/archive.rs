@@ -131,9 +131,11 @@ impl Encoder {
 
     /// The bytes of the next item, to be appended to the file.
     pub fn encode(&mut self, item: &Item) -> Zeroizing<Vec<u8>> {
+        // Reserved at once where there is a secret: a buffer that was outgrown would keep it.
         let mut body = Zeroizing::new(Vec::new());
         let kind = match item {
             Item::Relay { seed, first_position, made } => {
+                body.reserve_exact(SEED_LEN + 8 + 4);
                 body.extend_from_slice(&seed[..]);
                 body.extend_from_slice(&first_position.to_be_bytes());
                 body.extend_from_slice(&made.0.to_be_bytes());
@@ -148,6 +150,7 @@ impl Encoder {
                 NOTICE
             }
             Item::DayKey { day, secret } => {
+                body.reserve_exact(4 + secret.len());
                 body.extend_from_slice(&day.0.to_be_bytes());
                 body.extend_from_slice(secret);
                 DAY_KEY

@@ -40,11 +40,12 @@ impl HeldKey {
         let mut shake = Shake256::default();
         shake.update(seed);
         let mut expanded = shake.finalize_xof();
-        let mut ml_kem_seed = Zeroizing::new([0; ML_KEM_SEED_LEN]);
+        let mut ml_kem_seed = Array([0; ML_KEM_SEED_LEN]);
         expanded.read(&mut ml_kem_seed[..]);
         let mut scalar = Zeroizing::new([0; X25519_LEN]);
         expanded.read(&mut scalar[..]);
-        let (ml_kem, _) = MlKem768::from_seed(&Array(*ml_kem_seed));
+        let (ml_kem, _) = MlKem768::from_seed(&ml_kem_seed);
+        zeroize::Zeroize::zeroize(&mut ml_kem_seed[..]);
         let x25519 = StaticSecret::from(*scalar);
         let x25519_public = PublicKey::from(&x25519);
         Self { seed: Zeroizing::new(*seed), ml_kem, x25519, x25519_public }

@@ -248,11 +248,16 @@ struct DayKey(Zeroizing<[u8; KEY_LEN]>);
 
 impl DayKey {
     fn read(name: &str, secret: &[u8]) -> Result<Self, StoreError> {
-        let key = secret.try_into().map_err(|_| StoreError::Corrupt {
-            what: format!("key file {name}"),
-            advice: "restore it from the newest backup; what it sealed cannot be read without it",
-        })?;
-        Ok(Self(Zeroizing::new(key)))
+        // Straight to where it is erased.
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        if secret.len() != KEY_LEN {
+            return Err(StoreError::Corrupt {
+                what: format!("key file {name}"),
+                advice: "restore it from the newest backup; what it sealed cannot be read without it",
+            });
+        }
+        key.copy_from_slice(secret);
+        Ok(Self(key))
     }
 
     /// Key and nonce of one sealing: HChaCha20 over the nonce's first 16 bytes, and four zeros before the other 8.
