@@ -196,6 +196,30 @@ fn a_failure_while_tables_are_tidied_ends_the_tidying_and_the_store_works_again(
     assert_eq!(commits_in(&open(folder.path())), 5);
 }
 
+#[test]
+fn while_tables_are_merged_a_failed_store_is_refused_at_once_and_opens_when_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.commit(batch(0)).unwrap();
+    rename_in_keyspaces(folder.path(), "tables", "away");
+    store.flush_day(DAYS[0]).unwrap();
+    while store.with_engine(|engine| Ok(engine.settled().is_some())).unwrap() {
+        std::thread::yield_now();
+    }
+    rename_in_keyspaces(folder.path(), "away", "tables");
+    // As a merge does, for as long as it keeps the journal open.
+    store.merging.store(true, Ordering::Release);
+    let tables = store.with_engine(|engine| Ok(engine.tables_of(DAYS[0]))).unwrap();
+    for _ in 0..3 {
+        assert_eq!(store.commit(batch(1)), Err(StoreError::Unavailable));
+        assert_eq!(store.read(Space::Rows, b"count"), Err(StoreError::Unavailable));
+    }
+    drop(tables);
+    store.merging.store(false, Ordering::Release);
+    store.commit(batch(1)).unwrap();
+    assert_eq!(commits_in(&store), 2);
+}
+
 fn rename_in_keyspaces(store: &Path, from: &str, to: &str) {
     for keyspace in fs::read_dir(store.join("engine/keyspaces")).unwrap() {
         let keyspace = keyspace.unwrap().path();
