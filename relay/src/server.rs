@@ -33,8 +33,9 @@ use crate::store::{
 
 /// Threads that read the store beside the committer.
 const READER_THREADS: usize = 2;
-/// How long links may take to end once the core has let go of them.
-const LINKS_END_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long links may take to end once the core has let go of them. With the six seconds that the core's task may take,
+/// the one of the sockets and the one that `serve` gives to threads that owe nothing, a stop takes ten.
+const LINKS_END_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long sockets may take to tell peers that they are closed.
 const SOCKETS_CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// Questions after the totals that wait for the core's task.
