@@ -76,7 +76,7 @@ struct Caller {
 
 const _: () = assert!(size_of::<Caller>() == size_of::<Arc<Place>>() + 24);
 
-/// No step takes longer the more callers there are, but for [`Table::sweep`]: while one is under way, sends and receives wait.
+/// No step looks at more callers than those that it is about: while one is under way, sends and receives wait.
 #[derive(Default)]
 struct Table {
     numbers: HashMap<Arc<Place>, u64>,
