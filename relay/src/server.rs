@@ -2,8 +2,9 @@
 //!
 //! [`run`] serves until it is told to stop; [`start`] hands out a [`Running`] relay, for a program that does more beside
 //! it, and for tests. Guarantees: when `start` returns, links are accepted, the address is on record, and the day's keys
-//! are on disk; after a stop everything that was acknowledged is durable and the folder is unlocked; dropping a
-//! [`Running`] relay ends everything at once, and loses nothing that was acknowledged. A stop takes 10 s at most.
+//! are on disk; after a stop everything that was acknowledged is durable and the folder is unlocked (where tables are being
+//! merged, once they are or the process has ended); dropping a [`Running`] relay ends everything at once, and loses
+//! nothing that was acknowledged. A stop takes 10 s at most.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
