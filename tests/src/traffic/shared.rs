@@ -3,7 +3,8 @@
 //! Two questions. [`strings`]: is there a string of eight bytes or more that the client sends in both, anywhere in its
 //! packets, but for those that [`CONSTANTS`] spells out? Eight bytes that are drawn at random are the same by chance once
 //! in 10^9 such comparisons. [`fields`]: is a named field, however short, the same in both sessions of one client and
-//! another in a session of somebody else? Deliberately not compared: times, sizes, addresses, and what the relay chose.
+//! another in a session of somebody else? Deliberately not compared: times, sizes, addresses, what the relay chose, and
+//! whether QUIC leaves out the first packet number, which it does once in 64.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -175,15 +176,22 @@ pub fn fields(session: &Session) -> Result<BTreeMap<String, Vec<u8>>> {
         }
     }
     for (id, value) in transport_parameters(&hello.extensions)? {
-        // Ids of this form are drawn at random, with their values, so that none is relied on (RFC 9000, 18.1).
-        let name = if id % 31 == 27 { "reserved".to_owned() } else { format!("{id:#x}") };
+        // Ids of this form are drawn at random so that none is relied on, with their values, which may be empty (RFC 9000,
+        // 18.1): both together tell.
+        let (name, value) = if id % 31 == 27 {
+            ("reserved".to_owned(), [&id.to_be_bytes()[..], &value].concat())
+        } else {
+            (format!("{id:#x}"), value)
+        };
         fields.insert(format!("transport parameter {name}"), value);
     }
     let mut spaces = BTreeSet::new();
     for packet in session.sent_by(From::Client) {
         if spaces.insert(packet.space) {
+            // A number is left out at random now and then (RFC 9000, 21.4), and it may be the first.
+            let number = packet.number.saturating_sub(1);
             let name = format!("first packet number, {:?}", packet.space);
-            fields.insert(name, packet.number.to_be_bytes().to_vec());
+            fields.insert(name, number.to_be_bytes().to_vec());
         }
         for frame in &packet.frames {
             if let Frame::Flow(kind, numbers) = frame {
@@ -211,8 +219,8 @@ pub fn fields(session: &Session) -> Result<BTreeMap<String, Vec<u8>>> {
 pub fn own_fields(one: &Session, other: &Session, stranger: &Session) -> Result<Vec<String>> {
     let (one, other, stranger) = (fields(one)?, fields(other)?, fields(stranger)?);
     let same = one.into_iter().filter(|(name, value)| other.get(name) == Some(value));
-    Ok(same
-        .filter(|(name, value)| stranger.get(name) != Some(value))
-        .map(|(name, _)| name)
-        .collect())
+    let others = |(name, value): &(String, Vec<u8>)| {
+        stranger.get(name).is_some_and(|others| others != value)
+    };
+    Ok(same.filter(others).map(|(name, _)| name).collect())
 }
