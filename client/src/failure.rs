@@ -51,6 +51,7 @@ codes! {
     NoHome "no-home" 1,
     NoVault "no-vault" 1,
     VaultExists "vault-exists" 1,
+    NotAVault "not-a-vault" 1,
     VaultDamaged "vault-damaged" 1,
     VaultTooNew "vault-too-new" 1,
     CopyDamaged "copy-damaged" 1,

@@ -196,6 +196,7 @@ impl From<VaultError> for Failure {
         match error {
             VaultError::NoVault => Code::NoVault.into(),
             VaultError::AlreadyExists => Code::VaultExists.into(),
+            VaultError::NotAVault => Code::NotAVault.into(),
             VaultError::WrongPassphrase => Code::WrongPassphrase.into(),
             VaultError::PassphraseEmpty => Code::PassphraseEmpty.into(),
             VaultError::HomeBusy { holder } => {

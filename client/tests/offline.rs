@@ -78,6 +78,24 @@ fn a_changed_passphrase_opens_and_the_old_one_does_not() {
 }
 
 #[test]
+fn a_folder_that_is_not_a_vault_is_not_destroyed() {
+    for slots in [None, Some("of something else")] {
+        let place = Place::new();
+        let thesis = place.home().join("vault/notes/thesis.txt");
+        std::fs::create_dir_all(thesis.parent().unwrap()).unwrap();
+        std::fs::write(&thesis, "years of work").unwrap();
+        if let Some(slots) = slots {
+            std::fs::write(place.home().join("vault/slots"), slots).unwrap();
+        }
+        place.run(&["vault", "destroy"]).refused(1, "not-a-vault");
+        assert_eq!(std::fs::read_to_string(&thesis).unwrap(), "years of work");
+    }
+    let place = Place::with_vault();
+    assert_eq!(place.run(&["vault", "destroy"]).status, 0, "the honest way");
+    assert!(!place.home().join("vault").exists());
+}
+
+#[test]
 fn relays_are_added_listed_and_removed() {
     let place = Place::with_vault();
     let fingerprint = "a".repeat(52);

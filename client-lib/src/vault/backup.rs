@@ -28,7 +28,8 @@ use zeroize::Zeroizing;
 use super::data_key::{DATA_KEY_LEN, DataKey};
 use super::error::{Damage, VaultError};
 use super::slots::{Opened, SLOT_FILE_LEN, SlotFile};
-use super::{DATABASE_FILE, Origin, SLOT_FILE, UNFINISHED_FOLDER, VAULT_FOLDER, Vault};
+use super::{COPY_DATABASE_FILE, DATABASE_FILE, Origin, SLOT_FILE, Vault};
+use super::{UNFINISHED_FOLDER, VAULT_FOLDER};
 use super::{database, files, read_slots};
 
 const MAGIC: &[u8; 8] = b"HKCOPY01";
@@ -37,8 +38,6 @@ const CHECKSUM_LEN: usize = 32;
 const KEY_LABEL: &[u8] = b"hearken/1 vault copy";
 /// Says that a database is a copy and not a vault: "HKVC".
 const APPLICATION_ID: i32 = 0x484b_5643;
-/// The database of a copy while it is made or read.
-const COPY_DATABASE_FILE: &str = "copy.db";
 /// What is written beside a copy until it is whole.
 const UNFINISHED_SUFFIX: &str = ".unfinished";
 const BUFFER_LEN: usize = 64 * 1024;

@@ -27,6 +27,9 @@ pub enum VaultError {
     /// There is no vault in this home.
     #[error("there is no vault in this home")]
     NoVault,
+    /// What stands in the vault's place in this home holds what no vault does; it is left as it is.
+    #[error("what is in the vault's place is not a vault")]
+    NotAVault,
     /// There is a vault in this home; it is left as it is.
     #[error("there is a vault in this home already")]
     AlreadyExists,

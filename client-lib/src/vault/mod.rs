@@ -58,6 +58,8 @@ const UNFINISHED_FOLDER: &str = "vault.unfinished";
 const SLOT_FILE: &str = "slots";
 const UNFINISHED_SLOT_FILE: &str = "slots.unfinished";
 const DATABASE_FILE: &str = "store.db";
+/// The database of a copy while it is made or read.
+const COPY_DATABASE_FILE: &str = "copy.db";
 
 /// An open vault.
 pub struct Vault {

@@ -34,6 +34,8 @@ use super::kdf_cost::KdfCost;
 use super::phrase;
 
 const MAGIC: &[u8; 8] = b"HKSLOTS1";
+/// What every version's file begins with, before the number of the version.
+const MAGIC_OF_ANY: &[u8] = b"HKSLOTS";
 const SALT_LEN: usize = 32;
 const HEADER_LEN: usize = MAGIC.len() + 3 * 4 + SALT_LEN;
 const NONCE_LEN: usize = 24;
@@ -208,8 +210,13 @@ impl SlotFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`VaultError::Damaged`] for any other length, a wrong checksum, or a header that this version never wrote.
+    /// [`VaultError::TooNew`] for the file of a later version; [`VaultError::Damaged`] for any other length, a wrong
+    /// checksum, or a header that this version never wrote.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, VaultError> {
+        let version = bytes.strip_prefix(MAGIC_OF_ANY).and_then(<[u8]>::first);
+        if version.is_some_and(|version| (b'2'..=b'9').contains(version)) {
+            return Err(VaultError::TooNew);
+        }
         Self::parse_whole(bytes).ok_or(VaultError::Damaged { what: Damage::Slots })
     }
 

@@ -52,6 +52,9 @@ rec-no-vault = Make one with “hearken init”, or start everything with “hea
 err-vault-exists = There is a vault here already. It was not touched.
 rec-vault-exists = Use it as it is, or choose another folder with --home.
 
+err-not-a-vault = The folder “vault” in your home is not a vault, or holds files that no vault has. It was not touched.
+rec-not-a-vault = Look into it. If a vault is in there beside other files, move those away and try again.
+
 err-vault-damaged = The vault is damaged and cannot be opened.
 rec-vault-damaged = Do not write to this folder. Copy it to a safe place as it is, and ask somebody who helps you with Hearken.
 

@@ -221,6 +221,75 @@ fn a_destruction_that_was_interrupted_is_finished_without_a_phrase() {
 }
 
 #[test]
+fn an_interrupted_destruction_goes_on_wherever_it_stopped() {
+    for gone in 0..=destroy::FILES.len() {
+        let home = Home::with_vault();
+        fs::write(home.file(SLOT_FILE), [0xa5; SLOT_FILE_LEN]).unwrap();
+        for name in &destroy::FILES[..gone] {
+            files::remove_if_there(&home.file(name)).unwrap();
+        }
+        Vault::destroy(home.path(), b"whatever", &mut rng()).unwrap();
+        assert!(!Vault::exists(home.path()));
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_a_vault_is_never_destroyed() {
+    let foreign: [&[(&str, &[u8])]; 5] = [
+        &[("notes/thesis.txt", b"years of work")],
+        &[("thesis.txt", b"years of work")],
+        &[(SLOT_FILE, b"of something else")],
+        &[(SLOT_FILE, b"of something else"), ("notes/thesis.txt", b"years of work")],
+        &[(DATABASE_FILE, b"of something else"), ("thesis.txt", b"years of work")],
+    ];
+    for files in foreign {
+        for folder in [VAULT_FOLDER, UNFINISHED_FOLDER] {
+            // Beside a vault, where it is the unfinished one that is foreign.
+            let home = Home::with_vault();
+            if folder == VAULT_FOLDER {
+                fs::remove_dir_all(home.path().join(VAULT_FOLDER)).unwrap();
+            } else if !files.iter().any(|(name, _)| name.contains("thesis")) {
+                continue;
+            }
+            for (name, content) in files {
+                let path = home.path().join(folder).join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, content).unwrap();
+            }
+            let before = all_files(home.path());
+            let refused = Vault::destroy(home.path(), PASSPHRASE, &mut rng());
+            assert!(matches!(refused, Err(VaultError::NotAVault)), "{files:?}");
+            assert_eq!(all_files(home.path()), before, "nothing is touched");
+        }
+    }
+}
+
+#[test]
+fn a_vault_beside_which_something_else_lies_is_not_destroyed_and_opens() {
+    let home = Home::with_vault();
+    fs::write(home.file("thesis.txt"), "years of work").unwrap();
+    let refused = Vault::destroy(home.path(), PASSPHRASE, &mut rng());
+    assert!(matches!(refused, Err(VaultError::NotAVault)));
+    home.open(PASSPHRASE).unwrap();
+    fs::remove_file(home.file("thesis.txt")).unwrap();
+    Vault::destroy(home.path(), PASSPHRASE, &mut rng()).unwrap();
+}
+
+#[test]
+fn the_slots_of_a_later_version_are_told_from_damage_and_not_destroyed() {
+    let home = Home::with_vault();
+    let mut slots = fs::read(home.file(SLOT_FILE)).unwrap();
+    slots[7] = b'2';
+    slots.extend_from_slice(b"more than this version knows");
+    fs::write(home.file(SLOT_FILE), &slots).unwrap();
+    assert!(matches!(home.open(PASSPHRASE), Err(VaultError::TooNew)));
+    let refused = Vault::destroy(home.path(), b"whatever", &mut rng());
+    assert!(matches!(refused, Err(VaultError::TooNew)));
+    assert_eq!(fs::read(home.file(SLOT_FILE)).unwrap(), slots);
+    assert!(home.file(DATABASE_FILE).exists());
+}
+
+#[test]
 fn a_process_that_gave_the_home_away_does_not_get_a_destroyed_vault_back() {
     let home = Home::with_vault();
     let suspended = home.open(PASSPHRASE).unwrap().suspend();
