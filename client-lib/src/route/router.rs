@@ -49,7 +49,9 @@ impl Router {
         self.infos.remember(relay, newest_signed_at);
     }
 
-    /// Opens a session. One link to a first hop is shared by all sessions over it, and dialled when there is none.
+    /// Opens a session. One link to a first hop is shared by all sessions over it, and dialled when there is none. A relay
+    /// that is said to be at two addresses has a link for each: whoever named one neither sees nor cuts what goes over the
+    /// other.
     /// [`RouteEvent::Opened`] or [`RouteEvent::Closed`] follows.
     pub(crate) fn open(
         &mut self,
@@ -72,7 +74,7 @@ impl Router {
     /// The link to the plan's first hop, joined.
     fn link_to(&mut self, now: UnixMillis, plan: &RoutePlan) -> LinkId {
         let first_hop = plan.first_hop();
-        let there = self.links.iter_mut().find(|(_, l)| l.first_hop() == first_hop.fingerprint());
+        let there = self.links.iter_mut().find(|(_, link)| link.address == *first_hop);
         if let Some((id, link)) = there {
             link.join();
             return *id;

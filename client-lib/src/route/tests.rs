@@ -71,6 +71,22 @@ fn sessions_over_one_first_hop_share_a_link_and_what_is_known() {
 }
 
 #[test]
+fn a_relay_that_is_said_to_be_at_two_places_has_a_link_for_each() {
+    let mut world = World::new();
+    let one = world.address(0);
+    let fingerprint = one.fingerprint();
+    let other = format!("hearken://{fingerprint}@elsewhere.example:9").parse().unwrap();
+    let first = world.opened(RoutePlan { entry: None, relay: other });
+    let link = world.link();
+    let second = world.opened(RoutePlan { entry: None, relay: one });
+    assert_eq!(world.links.len(), 2);
+    world.router.handle_disconnected(world.now, link, LinkFailure::Closed);
+    assert_eq!(closed(&world.run()), [(first, CloseWhy::LinkLost)]);
+    world.command(second, ping());
+    assert_eq!(outcome(&world.run()), [(0, true)]);
+}
+
+#[test]
 fn information_that_a_relay_gave_to_an_address_is_not_used_behind_an_entry() {
     let mut world = World::new();
     world.opened(world.direct(1));

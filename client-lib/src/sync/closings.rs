@@ -72,12 +72,33 @@ pub(crate) fn set(
     Ok(())
 }
 
-/// A relay has moved. The one that runs beside the vault is where the vault is.
-pub(crate) fn move_relay(db: &Connection, address: &RelayAddress) -> Result<(), VaultError> {
-    db.execute(
-        "UPDATE relay SET address = ?2 WHERE fingerprint = ?1 AND own = 0",
+/// Whether a relay is known at another address than the one that it moves to.
+pub(crate) fn is_news(db: &Connection, address: &RelayAddress) -> Result<bool, VaultError> {
+    Ok(db.query_row(
+        "SELECT EXISTS (
+             SELECT 1 FROM relay WHERE fingerprint = ?1 AND own = 0 AND address <> ?2
+             UNION ALL SELECT 1 FROM incoming WHERE relay = ?1 AND address <> ?2
+             UNION ALL SELECT 1 FROM outgoing WHERE relay = ?1 AND address <> ?2
+             UNION ALL SELECT 1 FROM farewell WHERE relay = ?1 AND address <> ?2)",
         params![&address.fingerprint().as_bytes()[..], address.to_string()],
-    )?;
+        |row| row.get(0),
+    )?)
+}
+
+/// A relay has moved: what it says itself counts for every mailbox on it. The one that runs beside the vault is where the
+/// vault is.
+pub(crate) fn move_relay(db: &Connection, address: &RelayAddress) -> Result<(), VaultError> {
+    for update in [
+        "UPDATE relay SET address = ?2 WHERE fingerprint = ?1 AND own = 0",
+        "UPDATE incoming SET address = ?2 WHERE relay = ?1",
+        "UPDATE outgoing SET address = ?2 WHERE relay = ?1",
+        "UPDATE farewell SET address = ?2 WHERE relay = ?1",
+    ] {
+        db.execute(
+            update,
+            params![&address.fingerprint().as_bytes()[..], address.to_string()],
+        )?;
+    }
     Ok(())
 }
 

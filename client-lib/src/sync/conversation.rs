@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::packet::{
     Content, FRAGMENT_MAX, FRAGMENTS_MAX, Fragment, Introduction, MailboxCard, Packet, Text,
 };
-use super::records::{self, Stage};
+use super::records::{self, Mailbox, Stage};
 use super::{RELAY_ADDRESS_MAX, messages};
 use crate::contact::ContactId;
 use crate::handshake::Inviter;
@@ -156,8 +156,7 @@ fn meet(
     };
     let send_key = ObjectSecretKey::generate(rng);
     let claim_key = ObjectSecretKey::from_bytes(&claim);
-    records::learn_relay(tx, &relay)?;
-    records::insert_outgoing(tx, id, &relay.fingerprint(), &send_key, &claim_key)?;
+    records::insert_outgoing(tx, id, &relay, &send_key, &claim_key)?;
     received.outgoing_changed = true;
     let answer =
         Introduction { sender_public_key: send_key.public_key().to_vec(), answer_to: None };
@@ -200,7 +199,7 @@ fn introduce_again(
     else {
         return Ok(());
     };
-    let own_mailbox = records::relay_address(tx, &incoming.relay)?;
+    let own_mailbox = records::mailbox_address(tx, id, Mailbox::Incoming)?;
     let (Some(own_mailbox), Some(claim_key)) = (own_mailbox, &incoming.claim_key) else {
         return Ok(());
     };

@@ -48,15 +48,6 @@ pub(crate) enum ErrandOutcome {
     Ended,
 }
 
-/// Which relay the next stage needs.
-#[derive(Clone, Debug)]
-pub(crate) enum Destination {
-    /// One named by the person or a link.
-    Address(RelayAddress),
-    /// One in the vault.
-    Known(Fingerprint),
-}
-
 /// What the engine shall do for an errand.
 #[derive(Debug)]
 pub(crate) enum ErrandStep {
@@ -87,7 +78,7 @@ pub(crate) enum StageStep {
 /// The stages of one kind of errand.
 pub(crate) trait Stages {
     /// The relay that the present stage needs.
-    fn destination(&self) -> Destination;
+    fn destination(&self) -> &RelayAddress;
     /// Its session is open.
     fn handle_opened(&mut self, session: SessionId, router: &mut Router) -> StageStep;
     /// Proof of work that it asked for.
@@ -129,10 +120,7 @@ pub(crate) struct Errand {
 
 impl Errand {
     pub(crate) fn new(stages: impl Stages + Send + 'static, now: UnixMillis) -> Self {
-        let relay = match stages.destination() {
-            Destination::Address(address) => address.fingerprint(),
-            Destination::Known(relay) => relay,
-        };
+        let relay = stages.destination().fingerprint();
         Self {
             stages: Box::new(stages),
             farewell: None,
@@ -177,7 +165,7 @@ impl Errand {
         self.relay
     }
 
-    pub(crate) fn address(&self) -> Destination {
+    pub(crate) fn address(&self) -> &RelayAddress {
         self.stages.destination()
     }
 
@@ -188,10 +176,7 @@ impl Errand {
     pub(crate) fn opening(&mut self, session: SessionId) {
         self.session = Some(session);
         self.retry_at = None;
-        self.relay = match self.stages.destination() {
-            Destination::Address(address) => address.fingerprint(),
-            Destination::Known(relay) => relay,
-        };
+        self.relay = self.stages.destination().fingerprint();
     }
 
     pub(crate) fn handle_opened(

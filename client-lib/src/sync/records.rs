@@ -61,7 +61,7 @@ pub(crate) struct Outgoing {
 /// A mailbox to delete at its relay.
 pub(crate) struct Farewell {
     pub(crate) seq: i64,
-    pub(crate) relay: Fingerprint,
+    pub(crate) relay: RelayAddress,
     pub(crate) receive_key: Arc<ObjectSecretKey>,
 }
 
@@ -113,21 +113,46 @@ pub(crate) fn relays(db: &Connection) -> Result<Vec<Relay>, VaultError> {
     .collect()
 }
 
-pub(crate) fn relay_address(
+/// A mailbox of a contact's conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mailbox {
+    /// The one that this side reads.
+    Incoming,
+    /// The one that this side writes to.
+    Outgoing,
+}
+
+impl Mailbox {
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Incoming => "incoming",
+            Self::Outgoing => "outgoing",
+        }
+    }
+}
+
+/// Where the relay of a mailbox is: as the person says, where they added it, else as whoever named the mailbox says.
+/// What another contact says of the same relay does not count: it could be a place of that contact's own, which would
+/// see when this conversation goes over the relay, and could cut it.
+pub(crate) fn mailbox_address(
     db: &Connection,
-    relay: &Fingerprint,
+    id: ContactId,
+    mailbox: Mailbox,
 ) -> Result<Option<RelayAddress>, VaultError> {
+    let table = mailbox.table();
     let address: Option<String> = db
-        .query_row(
-            "SELECT address FROM relay WHERE fingerprint = ?1",
-            [&relay.as_bytes()[..]],
-            |row| row.get(0),
-        )
+        .prepare_cached(&format!(
+            "SELECT coalesce(relay.address, {table}.address) FROM {table}
+             LEFT JOIN relay ON relay.fingerprint = {table}.relay AND relay.added IS NOT NULL
+             WHERE contact = ?1"
+        ))?
+        .query_row([&id.as_bytes()[..]], |row| row.get(0))
         .optional()?;
     address.map(|address| address.parse().map_err(|_| damaged())).transpose()
 }
 
-/// Keeps the address of a relay that a contact's mailbox is on. It never serves as entry.
+/// Keeps that there is a relay that a contact's mailbox is on. It never serves as entry, and is not dialled at this
+/// address: [`mailbox_address`].
 pub(crate) fn learn_relay(db: &Connection, address: &RelayAddress) -> Result<(), VaultError> {
     db.execute(
         "INSERT INTO relay (fingerprint, address) VALUES (?1, ?2) ON CONFLICT (fingerprint) DO NOTHING",
@@ -151,8 +176,17 @@ pub(crate) fn add_relay(
     Ok(())
 }
 
-/// Takes a relay out of those that the person added. Mailboxes that are on it stay known.
+/// Takes a relay out of those that the person added. Mailboxes that are on it stay known, where the person said it is.
 pub(crate) fn remove_relay(db: &Connection, relay: &Fingerprint) -> Result<(), VaultError> {
+    for table in ["incoming", "outgoing", "farewell"] {
+        db.execute(
+            &format!(
+                "UPDATE {table} SET address = relay.address FROM relay
+                 WHERE relay.fingerprint = ?1 AND relay.added IS NOT NULL AND {table}.relay = ?1"
+            ),
+            [&relay.as_bytes()[..]],
+        )?;
+    }
     db.execute(
         "UPDATE relay SET added = NULL, own = 0 WHERE fingerprint = ?1",
         [&relay.as_bytes()[..]],
@@ -440,15 +474,18 @@ pub(crate) fn incoming(db: &Connection, id: ContactId) -> Result<Option<Incoming
 pub(crate) fn insert_incoming(
     db: &Connection,
     id: ContactId,
-    relay: &Fingerprint,
+    relay: &RelayAddress,
     receive_key: &ObjectSecretKey,
     claim_key: &ObjectSecretKey,
 ) -> Result<(), VaultError> {
+    learn_relay(db, relay)?;
     db.execute(
-        "INSERT INTO incoming (contact, relay, receive_key, claim_key) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO incoming (contact, relay, address, receive_key, claim_key)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
         params![
             &id.as_bytes()[..],
-            &relay.as_bytes()[..],
+            &relay.fingerprint().as_bytes()[..],
+            relay.to_string(),
             &receive_key.to_bytes()[..],
             &claim_key.to_bytes()[..]
         ],
@@ -529,15 +566,18 @@ pub(crate) fn outgoing(db: &Connection, id: ContactId) -> Result<Option<Outgoing
 pub(crate) fn insert_outgoing(
     db: &Connection,
     id: ContactId,
-    relay: &Fingerprint,
+    relay: &RelayAddress,
     send_key: &ObjectSecretKey,
     claim_key: &ObjectSecretKey,
 ) -> Result<(), VaultError> {
+    learn_relay(db, relay)?;
     db.execute(
-        "INSERT INTO outgoing (contact, relay, send_key, claim_key) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO outgoing (contact, relay, address, send_key, claim_key)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
         params![
             &id.as_bytes()[..],
-            &relay.as_bytes()[..],
+            &relay.fingerprint().as_bytes()[..],
+            relay.to_string(),
             &send_key.to_bytes()[..],
             &claim_key.to_bytes()[..]
         ],
@@ -563,26 +603,36 @@ pub(crate) fn forget_claim_key(db: &Connection, id: ContactId) -> Result<(), Vau
 
 pub(crate) fn insert_farewell(
     db: &Connection,
-    relay: &Fingerprint,
+    relay: &RelayAddress,
     receive_key: &ObjectSecretKey,
     until: UnixDay,
 ) -> Result<(), VaultError> {
     db.execute(
-        "INSERT INTO farewell (relay, receive_key, until_day) VALUES (?1, ?2, ?3)",
-        params![&relay.as_bytes()[..], &receive_key.to_bytes()[..], until.0],
+        "INSERT INTO farewell (relay, address, receive_key, until_day) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            &relay.fingerprint().as_bytes()[..],
+            relay.to_string(),
+            &receive_key.to_bytes()[..],
+            until.0
+        ],
     )?;
     Ok(())
 }
 
 pub(crate) fn farewells(db: &Connection, today: UnixDay) -> Result<Vec<Farewell>, VaultError> {
     db.execute("DELETE FROM farewell WHERE until_day < ?1", [today.0])?;
-    let mut statement = db.prepare("SELECT seq, relay, receive_key FROM farewell ORDER BY seq")?;
+    let mut statement = db.prepare(
+        "SELECT seq, coalesce(relay.address, farewell.address), receive_key FROM farewell
+         LEFT JOIN relay ON relay.fingerprint = farewell.relay AND relay.added IS NOT NULL
+         ORDER BY seq",
+    )?;
     let rows = statement.query_map([], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
     })?;
     rows.map(|row| {
         let (seq, relay, key) = row?;
-        Ok(Farewell { seq, relay: fingerprint(&relay)?, receive_key: Arc::new(secret_key(key)?) })
+        let relay = relay.parse().map_err(|_| damaged())?;
+        Ok(Farewell { seq, relay, receive_key: Arc::new(secret_key(key)?) })
     })
     .collect()
 }

@@ -34,10 +34,12 @@ CREATE TABLE contact (
     safety BLOB
 );
 
--- The mailbox that a contact writes to and this side reads.
+-- The mailbox that a contact writes to and this side reads. address: where its relay is, as whoever named the mailbox says;
+-- what one contact says is never used for another's.
 CREATE TABLE incoming (
     contact BLOB PRIMARY KEY REFERENCES contact (id) ON DELETE CASCADE,
     relay BLOB NOT NULL,
+    address TEXT NOT NULL,
     receive_key BLOB NOT NULL,
     claim_key BLOB,
     sender_public_key BLOB,
@@ -49,6 +51,7 @@ CREATE TABLE incoming (
 CREATE TABLE outgoing (
     contact BLOB PRIMARY KEY REFERENCES contact (id) ON DELETE CASCADE,
     relay BLOB NOT NULL,
+    address TEXT NOT NULL,
     send_key BLOB NOT NULL,
     claim_key BLOB,
     claimed INTEGER NOT NULL DEFAULT 0
@@ -107,6 +110,7 @@ CREATE INDEX seen_day ON seen (day);
 CREATE TABLE farewell (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     relay BLOB NOT NULL,
+    address TEXT NOT NULL,
     receive_key BLOB NOT NULL,
     until_day INTEGER NOT NULL
 );

@@ -13,7 +13,7 @@ use crate::route::{CloseWhy, CommandId, RouteEvent, SessionId};
 use crate::sync::conversation::{self};
 use crate::sync::errand::{ErrandId, ErrandOutcome, ErrandStep};
 use crate::sync::receiver::ReceiverStep;
-use crate::sync::records::{self};
+use crate::sync::records::{self, Mailbox};
 use crate::sync::sender::SenderStep;
 use crate::sync::trouble::Trouble;
 use crate::vault::VaultError;
@@ -265,8 +265,8 @@ impl Engine {
                 if receiver.has_successor() || receiver.session() != Some(session) {
                     return Ok(());
                 }
-                let Some(relay) = records::relay_address(self.vault.database(), &receiver.relay())?
-                else {
+                let database = self.vault.database();
+                let Some(relay) = records::mailbox_address(database, id, Mailbox::Incoming)? else {
                     return Ok(());
                 };
                 if let Ok(successor) = self.open(Owner::Receiver(id), &relay, now, rng)?

@@ -18,7 +18,7 @@ use crate::sync::conversation::{self};
 use crate::sync::errand::{Errand, ErrandId, InviteErrand, JoinErrand};
 use crate::sync::messages;
 use crate::sync::receiver::Receiver;
-use crate::sync::records::{self, Stage};
+use crate::sync::records::{self, Mailbox, Stage};
 use crate::sync::sender::Sender;
 use crate::sync::trouble::Trouble;
 use crate::vault::VaultError;
@@ -201,10 +201,11 @@ impl Engine {
     ) -> Result<(), VaultError> {
         self.drop_contact(id, now, rng);
         self.vault.transaction(|tx| {
-            if let Some(incoming) = records::incoming(tx, id)? {
+            let relay = records::mailbox_address(tx, id, Mailbox::Incoming)?;
+            if let (Some(incoming), Some(relay)) = (records::incoming(tx, id)?, relay) {
                 // By then the relay has let the mailbox go by itself.
                 let until = UnixDay(now.day().0 + MAILBOX_IDLE_DAYS);
-                records::insert_farewell(tx, &incoming.relay, &incoming.receive_key, until)?;
+                records::insert_farewell(tx, &relay, &incoming.receive_key, until)?;
             }
             records::delete_contact(tx, id)
         })

@@ -6,7 +6,6 @@ use hearken_proto::wire::RelayInfo;
 use super::Engine;
 use crate::event::Event;
 use crate::sync::closings::{self, Notice};
-use crate::sync::records;
 use crate::vault::VaultError;
 
 impl Engine {
@@ -19,7 +18,7 @@ impl Engine {
     ) -> Result<(), VaultError> {
         let mut said = Notice::of(info);
         if let Some(address) = said.as_ref().and_then(|notice| notice.moves(&relay)).cloned() {
-            if records::relay_address(self.vault.database(), &relay)?.as_ref() != Some(&address) {
+            if closings::is_news(self.vault.database(), &address)? {
                 self.vault.transaction(|tx| closings::move_relay(tx, &address))?;
             }
             said = None;

@@ -9,11 +9,10 @@ use rand_core::CryptoRng;
 
 use super::{Engine, Mode, Owner};
 use crate::contact::ContactId;
-use crate::error::ClientError;
 use crate::relays::{RouteAdvice, RouteChoice};
 use crate::route::{RoutePlan, SessionId};
-use crate::sync::errand::{Destination, ErrandId, ErrandStep};
-use crate::sync::records::{self};
+use crate::sync::errand::{ErrandId, ErrandStep};
+use crate::sync::records::{self, Mailbox};
 use crate::sync::trouble::Trouble;
 use crate::sync::{SETTING_DIRECT, messages};
 use crate::vault::VaultError;
@@ -94,19 +93,6 @@ impl Engine {
             let Some(address) = self.errands.get(&id).map(|errand| errand.address().clone()) else {
                 continue;
             };
-            let address = match address {
-                Destination::Address(address) => Some(address),
-                Destination::Known(relay) => records::relay_address(self.vault.database(), &relay)?,
-            };
-            let Some(address) = address else {
-                self.take_errand_step(
-                    id,
-                    ErrandStep::Failed(ClientError::UnknownRelay, None),
-                    now,
-                    rng,
-                )?;
-                continue;
-            };
             match self.open(Owner::Errand(id), &address, now, rng)? {
                 Ok(session) => {
                     if let Some(errand) = self.errands.get_mut(&id) {
@@ -122,14 +108,15 @@ impl Engine {
         if self.mode == Mode::Quiet {
             return Ok(());
         }
-        let receivers: Vec<(ContactId, Fingerprint)> = self
+        let receivers: Vec<ContactId> = self
             .receivers
             .iter()
             .filter(|(_, receiver)| receiver.wants_session(now))
-            .map(|(id, receiver)| (*id, receiver.relay()))
+            .map(|(id, _)| *id)
             .collect();
-        for (id, relay) in receivers {
-            let Some(address) = records::relay_address(self.vault.database(), &relay)? else {
+        for id in receivers {
+            let database = self.vault.database();
+            let Some(address) = records::mailbox_address(database, id, Mailbox::Incoming)? else {
                 continue;
             };
             let opened = self.open(Owner::Receiver(id), &address, now, rng)?;
@@ -150,11 +137,12 @@ impl Engine {
         let mut wanting = Vec::new();
         for (id, sender) in self.senders.iter().filter(|(_, sender)| sender.wants_session(now)) {
             if !sender.is_claimed() || messages::outbox_len(self.vault.database(), *id)? > 0 {
-                wanting.push((*id, sender.relay()));
+                wanting.push(*id);
             }
         }
-        for (id, relay) in wanting {
-            let Some(address) = records::relay_address(self.vault.database(), &relay)? else {
+        for id in wanting {
+            let database = self.vault.database();
+            let Some(address) = records::mailbox_address(database, id, Mailbox::Outgoing)? else {
                 continue;
             };
             let opened = self.open(Owner::Sender(id), &address, now, rng)?;

@@ -1,5 +1,6 @@
 //! The end of a mailbox whose contact was forgotten.
 
+use hearken_proto::address::RelayAddress;
 use hearken_proto::ids::RecvId;
 use hearken_proto::payload::Blob;
 use hearken_proto::time::UnixMillis;
@@ -7,7 +8,7 @@ use hearken_proto::wire::{Delete, Role, command, reply};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
-use super::{Destination, ErrandOutcome, StageStep, Stages};
+use super::{ErrandOutcome, StageStep, Stages};
 use crate::error::ClientError;
 use crate::route::{Router, SessionId};
 use crate::sync::records::{self, Farewell};
@@ -23,8 +24,8 @@ impl FarewellErrand {
 }
 
 impl Stages for FarewellErrand {
-    fn destination(&self) -> Destination {
-        Destination::Known(self.0.relay)
+    fn destination(&self) -> &RelayAddress {
+        &self.0.relay
     }
 
     fn handle_opened(&mut self, session: SessionId, router: &mut Router) -> StageStep {

@@ -19,7 +19,7 @@ use rand_core::CryptoRng;
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
-use super::{Destination, ErrandOutcome, StageStep, Stages, refusal};
+use super::{ErrandOutcome, StageStep, Stages, refusal};
 use crate::contact::ContactId;
 use crate::error::ClientError;
 use crate::handshake::Inviter;
@@ -118,8 +118,8 @@ impl InviteErrand {
 }
 
 impl Stages for InviteErrand {
-    fn destination(&self) -> Destination {
-        Destination::Address(self.relay.clone())
+    fn destination(&self) -> &RelayAddress {
+        &self.relay
     }
 
     fn handle_opened(&mut self, _: SessionId, _: &mut Router) -> StageStep {
@@ -211,7 +211,7 @@ impl Stages for InviteErrand {
         records::insert_incoming(
             tx,
             self.contact,
-            &self.relay.fingerprint(),
+            &self.relay,
             &self.receive_key,
             &self.claim_key,
         )?;

@@ -16,14 +16,14 @@ use rand_core::CryptoRng;
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
-use super::{Destination, ErrandOutcome, StageStep, Stages, refusal};
+use super::{ErrandOutcome, StageStep, Stages, refusal};
 use crate::contact::ContactId;
 use crate::error::ClientError;
 use crate::handshake::{self, CardError, InvitationCard, Joined, LinkSecret};
 use crate::invitation::InvitationLink;
 use crate::route::{Router, SessionId};
 use crate::sync::conversation;
-use crate::sync::records::{self, NewContact, Stage};
+use crate::sync::records::{self, Mailbox, NewContact, Stage};
 use crate::vault::VaultError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +83,8 @@ impl JoinErrand {
     ) -> Result<Self, ClientError> {
         let incoming = records::incoming(tx, contact)?.ok_or_else(VaultError::damaged_record)?;
         let outgoing = records::outgoing(tx, contact)?.ok_or_else(VaultError::damaged_record)?;
-        let own_relay =
-            records::relay_address(tx, &incoming.relay)?.ok_or_else(VaultError::damaged_record)?;
+        let own_relay = records::mailbox_address(tx, contact, Mailbox::Incoming)?
+            .ok_or_else(VaultError::damaged_record)?;
         Ok(Self {
             at: At::Mailbox,
             link,
@@ -137,11 +137,11 @@ impl JoinErrand {
 }
 
 impl Stages for JoinErrand {
-    fn destination(&self) -> Destination {
-        Destination::Address(match self.at {
-            At::Card | At::Claim => self.link.relay.clone(),
-            At::Mailbox => self.own_relay.clone(),
-        })
+    fn destination(&self) -> &RelayAddress {
+        match self.at {
+            At::Card | At::Claim => &self.link.relay,
+            At::Mailbox => &self.own_relay,
+        }
     }
 
     fn handle_opened(&mut self, session: SessionId, router: &mut Router) -> StageStep {
@@ -243,8 +243,6 @@ impl Stages for JoinErrand {
             let (Some(joined), Some(claim_key)) = (&self.joined, &self.their_claim_key) else {
                 return Err(ClientError::RelayMisbehaved);
             };
-            records::learn_relay(tx, &self.link.relay)?;
-            records::learn_relay(tx, &self.own_relay)?;
             records::insert_contact(
                 tx,
                 &NewContact {
@@ -259,14 +257,14 @@ impl Stages for JoinErrand {
             records::insert_incoming(
                 tx,
                 self.contact,
-                &self.own_relay.fingerprint(),
+                &self.own_relay,
                 &self.receive_key,
                 &self.our_claim_key,
             )?;
             records::insert_outgoing(
                 tx,
                 self.contact,
-                &self.link.relay.fingerprint(),
+                &self.link.relay,
                 &self.send_key,
                 claim_key,
             )?;
