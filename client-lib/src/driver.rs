@@ -99,21 +99,19 @@ impl Driver {
                     .and_then(|runtime| Ok((runtime, Engine::new(vault, options.route)?)));
                 match begun {
                     Ok((runtime, engine)) => {
-                        let (link_out, link_in) = mpsc::channel(CELLS_A_TURN);
-                        let links = Links::new(link_out);
                         let state = State {
                             home,
                             who: options.who,
                             route: options.route,
                             engine,
                             waits: Vec::new(),
-                            links,
+                            links: Links::new(),
                             events: out,
                             following: false,
                             fatal: None,
                         };
                         let _ = started.send(Ok(recovery));
-                        runtime.block_on(run(state, lock, inbox, link_in));
+                        runtime.block_on(run(state, lock, inbox));
                     }
                     Err(error) => {
                         let _ = started.send(Err(error));
@@ -237,7 +235,6 @@ async fn run(
     mut state: State,
     mut lock: HomeLock,
     mut requests: mpsc::Receiver<Request>,
-    mut link_in: mpsc::Receiver<LinkEvent>,
 ) {
     let mut give_way = tokio::time::interval(GIVE_WAY_EVERY);
     let mut held_since = Instant::now();
@@ -256,7 +253,7 @@ async fn run(
                 Some(request) => request(&mut state),
                 None => break,
             },
-            Some(event) = link_in.recv() => state.handle_link_events(event, &mut link_in),
+            Some(event) = state.links.heard() => state.handle_link_events(event),
             () = tokio::time::sleep(wake) => state.handle_timeout(),
             _ = give_way.tick(), if state.following => {
                 if held_since.elapsed() >= TENURE_MIN && state.may_give_way() && lock.someone_waits() {
@@ -277,7 +274,7 @@ async fn run(
     let State { engine, links, .. } = state;
     drop(engine);
     drop(lock);
-    links.close(link_in).await;
+    links.close().await;
 }
 
 impl State {
@@ -314,7 +311,7 @@ impl State {
 
     /// Takes what links delivered so far: cells of one link that follow each other are one turn of the engine, so that
     /// what they bring is one transaction.
-    fn handle_link_events(&mut self, first: LinkEvent, more: &mut mpsc::Receiver<LinkEvent>) {
+    fn handle_link_events(&mut self, first: LinkEvent) {
         let mut cells: Vec<Cell> = Vec::new();
         let mut cells_of = None;
         let mut next = Some(first);
@@ -341,7 +338,7 @@ impl State {
                 }
             }
             if turn < CELLS_A_TURN {
-                next = more.try_recv().ok();
+                next = self.links.heard_already();
             }
         }
         self.handle_cells(cells_of, cells);
@@ -383,10 +380,13 @@ impl State {
     /// Lets another process have the home, and takes it back: the key stays in memory, everything else is read anew.
     async fn give_way(mut self, lock: HomeLock) -> Option<(Self, HomeLock)> {
         let _ = self.events.send(Event::GaveWay);
-        self.links.hang_up();
+        let next = self.links.anew();
+        let links = core::mem::replace(&mut self.links, next);
+        let entry_turns = self.engine.take_entry_turns();
         let suspended = self.engine.into_vault().suspend();
         drop(lock);
-        tokio::time::sleep(GIVE_WAY_FOR).await;
+        // What was said last still goes out.
+        tokio::join!(links.close(), tokio::time::sleep(GIVE_WAY_FOR));
         // Seen waiting from here on, so that another follower gives way in turn.
         let waiting = HomeWait::begin(&self.home).ok()?;
         let lock = loop {
@@ -399,6 +399,7 @@ impl State {
         drop(waiting);
         let vault = suspended.resume(MIGRATIONS).ok()?;
         self.engine = Engine::new(vault, self.route).ok()?;
+        self.engine.set_entry_turns(entry_turns);
         self.engine.begin_follow(now(), &mut system_rng()).ok()?;
         let _ = self.events.send(Event::TookBack);
         Some((self, lock))

@@ -24,29 +24,45 @@ pub(super) enum LinkEvent {
     Closed(LinkId, LinkFailure),
 }
 
-/// The links that are there or being dialled. Dropping this ends them.
+/// What is heard of links in one turn, at most.
+const EVENTS_MAX: usize = 64;
+
+/// The links of one engine, that are there or being dialled, and what they tell. Each engine has links of its own, since
+/// it names them anew: what an earlier one's tell is never taken for them. Dropping this ends them.
 pub(super) struct Links {
     queues: HashMap<LinkId, mpsc::Sender<Cell>>,
     tasks: JoinSet<()>,
     events: mpsc::Sender<LinkEvent>,
+    heard: mpsc::Receiver<LinkEvent>,
     /// A relay in this process, and where this process reaches it.
     beside: Option<(Fingerprint, HostPort)>,
 }
 
 impl Links {
-    /// No link yet; what they tell goes to `events`.
-    pub(super) fn new(events: mpsc::Sender<LinkEvent>) -> Self {
-        Self { queues: HashMap::new(), tasks: JoinSet::new(), events, beside: None }
+    /// No link yet.
+    pub(super) fn new() -> Self {
+        let (events, heard) = mpsc::channel(EVENTS_MAX);
+        Self { queues: HashMap::new(), tasks: JoinSet::new(), events, heard, beside: None }
+    }
+
+    /// Those of another engine of this process: none yet.
+    pub(super) fn anew(&self) -> Self {
+        Self { beside: self.beside.clone(), ..Self::new() }
+    }
+
+    /// What a link tells next. Safe to cancel.
+    pub(super) async fn heard(&mut self) -> Option<LinkEvent> {
+        self.heard.recv().await
+    }
+
+    /// What a link has told already.
+    pub(super) fn heard_already(&mut self) -> Option<LinkEvent> {
+        self.heard.try_recv().ok()
     }
 
     /// From here on `relay` is dialled at `place`, whatever its address says.
     pub(super) fn set_beside(&mut self, relay: Fingerprint, place: HostPort) {
         self.beside = Some((relay, place));
-    }
-
-    /// Hangs up everywhere once what was queued has gone out.
-    pub(super) fn hang_up(&mut self) {
-        self.queues.clear();
     }
 
     pub(super) fn connect(&mut self, link: LinkId, address: RelayAddress) {
@@ -88,11 +104,11 @@ impl Links {
     }
 
     /// Ends every link once what was queued has gone out, or after two seconds.
-    pub(super) async fn close(mut self, mut events: mpsc::Receiver<LinkEvent>) {
+    pub(super) async fn close(mut self) {
         self.queues.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         // What they still tell is of no more use, and must not hold them up.
-        let ignored = async { while events.recv().await.is_some() {} };
+        let ignored = async { while self.heard.recv().await.is_some() {} };
         let ending = async {
             tokio::select! {
                 () = ended => {}

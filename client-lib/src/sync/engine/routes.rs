@@ -2,6 +2,8 @@
 //!
 //! An entry is a relay that the person added, never the mailbox's own, nor the one that runs beside the vault.
 
+use std::collections::BTreeMap;
+
 use hearken_proto::address::RelayAddress;
 use hearken_proto::ids::Fingerprint;
 use hearken_proto::time::UnixMillis;
@@ -40,6 +42,16 @@ impl Engine {
             .filter(|entry| !entry.own && entry.address.fingerprint() != *relay)
             .map(|entry| entry.address)
             .collect())
+    }
+
+    /// Which entry is used for which relay, for the engine after this one in the same process.
+    pub(crate) fn take_entry_turns(&mut self) -> BTreeMap<Fingerprint, usize> {
+        core::mem::take(&mut self.entry_turn)
+    }
+
+    /// Goes on with the entries that were used before: each further one would see this address too.
+    pub(crate) fn set_entry_turns(&mut self, turns: BTreeMap<Fingerprint, usize>) {
+        self.entry_turn = turns;
     }
 
     pub(super) fn plan(
