@@ -403,12 +403,14 @@ impl Client {
         self.set(contact, "verified", 1).await
     }
 
-    /// From here on what this contact sends is dropped unseen, and nothing is sent to them. They are not told.
+    /// From here on what this contact sends is dropped unseen, and nothing is sent to them, not even what waits. They are
+    /// not told.
     ///
     /// # Errors
     /// [`ClientError::UnknownContact`], [`ClientError::Vault`].
     pub async fn block(&self, contact: ContactId) -> Result<(), ClientError> {
-        self.set(contact, "blocked", 1).await
+        self.contact(contact).await?;
+        self.driver.call(move |engine, now, rng| Ok(engine.block(contact, now, rng)?)).await
     }
 
     async fn set(
@@ -480,7 +482,7 @@ impl Client {
     /// Brings the outbox forward until a relay holds `message`, or nothing has moved for `patience`.
     ///
     /// # Errors
-    /// [`ClientError`] when the way is closed for another reason than silence or a full mailbox.
+    /// [`ClientError::Blocked`], also when the contact is blocked meanwhile; [`ClientError`] when the way is closed for another reason than silence or a full mailbox.
     pub async fn wait_sent(
         &self,
         message: MessageId,

@@ -26,6 +26,7 @@ async fn wait_for(events: &mut Events, is_it: impl Fn(&Event) -> bool) -> Vec<Ev
     let mut seen = Vec::new();
     loop {
         let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+        assert!(!matches!(event, Event::RelayUnreachable(_)), "every relay answers");
         seen.push(event);
         if is_it(&seen[seen.len() - 1]) {
             return seen;

@@ -8,7 +8,7 @@ use super::{State, now, system_rng};
 use crate::contact::ContactId;
 use crate::error::ClientError;
 use crate::message::{MessageId, MessageState, SendOutcome};
-use crate::sync::{ErrandId, ErrandOutcome, SyncOutcome, Trouble, messages};
+use crate::sync::{ErrandId, ErrandOutcome, SyncOutcome, Trouble, messages, records};
 use crate::vault::VaultError;
 
 /// Something that a caller waits for.
@@ -90,6 +90,12 @@ impl State {
             Waiting::Sent { message, contact, patience, mut deadline, left, reply } => {
                 let database = self.engine.vault().database();
                 let stored = messages::message(database, message)?;
+                let is_queued =
+                    stored.as_ref().is_some_and(|message| message.state == MessageState::Queued);
+                if is_queued && records::contact(database, contact)?.is_some_and(|c| c.blocked) {
+                    let _ = reply.send(Err(ClientError::Blocked));
+                    return Ok(None);
+                }
                 if stored.is_none_or(|message| message.state != MessageState::Queued) {
                     let _ = reply.send(Ok(SendOutcome::Sent));
                     return Ok(None);

@@ -206,13 +206,14 @@ fn introduce_again(
     introduce(tx, id, &own_mailbox, claim_key, &outgoing.send_key, rng)
 }
 
-/// Turns every message of a contact that waits for keys into ciphertext, where there are keys.
+/// Turns every message of a contact that waits for keys into ciphertext, where there are keys and nobody is blocked.
 pub(crate) fn seal_waiting(
     tx: &Connection,
     id: ContactId,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(), VaultError> {
-    if records::stage(tx, id)? != Some(Stage::Joined) {
+    let is_blocked = records::contact(tx, id)?.is_none_or(|contact| contact.blocked);
+    if is_blocked || records::stage(tx, id)? != Some(Stage::Joined) {
         return Ok(());
     }
     for message in messages::unsealed(tx, id)? {

@@ -65,7 +65,7 @@ impl Engine {
         self.turn(now, rng)
     }
 
-    /// Gives every contact in the vault its two ends.
+    /// Gives every contact in the vault its two ends; a blocked one has none to write to.
     pub(super) fn adopt_contacts(&mut self) -> Result<(), VaultError> {
         if self.mode == Mode::Quiet {
             return Ok(());
@@ -76,7 +76,8 @@ impl Engine {
             {
                 self.receivers.insert(contact.id, Receiver::new(&incoming));
             }
-            if !self.senders.contains_key(&contact.id)
+            if !contact.blocked
+                && !self.senders.contains_key(&contact.id)
                 && let Some(outgoing) = records::outgoing(self.vault.database(), contact.id)?
             {
                 self.senders.insert(contact.id, Sender::new(outgoing));
@@ -190,6 +191,19 @@ impl Engine {
             self.router.close(now, rng, session);
         }
         self.finished.push_back((id, Err(ClientError::BegunAgain)));
+    }
+
+    /// From here on what a contact sends is dropped, and nothing goes to them: what waits stays where it is.
+    pub(crate) fn block(
+        &mut self,
+        id: ContactId,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), VaultError> {
+        self.vault.transaction(|tx| records::set_contact(tx, id, "blocked", 1))?;
+        self.close_sender(id, now, rng);
+        self.senders.remove(&id);
+        Ok(())
     }
 
     /// Erases a contact; the mailbox is deleted at its relay when the network is next reached.
