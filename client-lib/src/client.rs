@@ -428,22 +428,15 @@ impl Client {
             .await
     }
 
-    /// Gives a contact another name on this side.
+    /// Gives a contact another name on this side. Whoever gets the name of a contact who is to be met again takes their
+    /// place, and what was written with them goes on here.
     ///
     /// # Errors
     /// [`ClientError::NameTaken`], [`ClientError::NameInvalid`], [`ClientError::UnknownContact`].
     pub async fn rename(&self, id: ContactId, name: &str) -> Result<(), ClientError> {
         check_name(Some(name))?;
         let name = name.to_owned();
-        self.driver
-            .call(move |engine, _, _| {
-                let database = engine.vault().database();
-                records::contact(database, id)?.ok_or(ClientError::UnknownContact)?;
-                records::check_name_is_free(database, Some(&name), Some(id))?;
-                engine.vault().transaction(|tx| records::set_contact(tx, id, "name", name))?;
-                Ok(())
-            })
-            .await
+        self.driver.call(move |engine, now, rng| engine.rename(id, &name, now, rng)).await
     }
 
     /// Erases a contact and the whole conversation from this device. Their mailbox is deleted at its relay by the next

@@ -68,3 +68,42 @@ fn nothing_goes_to_a_blocked_contact_not_even_what_waited() {
     assert_eq!(texts(&ben.run(&["history", "Amina"]).unwrap()), ["before"]);
     refused(&amina.run(&["send", "Ben", "nor this"]).unwrap(), 1, "contact-blocked");
 }
+
+/// A home as it is after its vault was lost and made again from a copy.
+fn lose_and_restore(person: &Person) {
+    let copy = person.home().with_extension("copy");
+    let copy = copy.to_str().unwrap();
+    done(&person.run(&["vault", "backup", "--out", copy]).unwrap());
+    done(&person.run(&["vault", "destroy"]).unwrap());
+    done(&person.run(&["vault", "restore", "--from", copy]).unwrap());
+    assert_eq!(contact(person, "Ben")["meet_again"], true);
+}
+
+#[test]
+fn whoever_gets_the_name_of_one_to_be_met_again_takes_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Relay::start(&folder.path().join("relay")).unwrap();
+    let [amina, ben, cleo] = ["amina", "ben", "cleo"].map(|n| person(folder.path(), n, &relay));
+    meet(&amina, &ben);
+    join(&cleo, &invite(&amina, "Cleo"), "Amina");
+    done(&amina.run(&["receive"]).unwrap());
+    done(&amina.run(&["send", "Ben", "before the copy"]).unwrap());
+    lose_and_restore(&amina);
+    done(&amina.run(&["send", "Ben", "when we meet"]).unwrap());
+    refused(&amina.run(&["rename", "Cleo", "Ben"]).unwrap(), 1, "name-taken");
+    refused(&amina.run(&["rename", "Ben", "Cleo"]).unwrap(), 1, "name-taken");
+
+    // They met under another name, and the person says who it is.
+    done(&ben.run(&["receive"]).unwrap());
+    done(&ben.run(&["rename", "Amina", "Amina before"]).unwrap());
+    join(&ben, &invite(&amina, "Ben today"), "Amina");
+    done(&amina.run(&["receive"]).unwrap());
+    done(&amina.run(&["send", "Ben today", "it is you"]).unwrap());
+    done(&amina.run(&["rename", "Ben today", "Ben"]).unwrap());
+    assert_eq!(contact(&amina, "Ben")["state"], "joined");
+    done(&amina.run(&["receive"]).unwrap());
+    assert_eq!(texts(&ben.run(&["receive"]).unwrap()), ["it is you", "when we meet"]);
+    let history = texts(&amina.run(&["history", "Ben"]).unwrap());
+    assert_eq!(history, ["before the copy", "when we meet", "it is you"]);
+    assert_eq!(amina.run(&["contacts"]).unwrap().lines.len(), 2, "Ben, and Cleo who is apart");
+}

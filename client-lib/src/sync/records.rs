@@ -327,22 +327,26 @@ pub(crate) fn open_invitations(
 }
 
 /// Refuses a name that another contact has, but for one who is to be met again: whoever is met under their name takes
-/// their place ([`succeed`]).
+/// their place ([`succeed`]). Nobody is met by giving one who is to be met again the name of another such.
 pub(crate) fn check_name_is_free(
     db: &Connection,
     name: Option<&str>,
     except: Option<ContactId>,
 ) -> Result<(), ClientError> {
     let Some(name) = name else { return Ok(()) };
-    let taken: Option<Vec<u8>> = db
-        .query_row("SELECT id FROM contact WHERE name = ?1 AND state <> 3", [name], |row| {
-            row.get(0)
-        })
+    let taken: Option<(Vec<u8>, bool)> = db
+        .query_row(
+            "SELECT id, state = 3 FROM contact WHERE name = ?1",
+            [name],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?;
-    match (taken, except) {
-        (Some(taken), Some(except)) if taken == except.as_bytes() => Ok(()),
-        (Some(_), _) => Err(ClientError::NameTaken),
-        (None, _) => Ok(()),
+    let Some((taken, is_to_be_met)) = taken else { return Ok(()) };
+    match except {
+        Some(except) if taken == except.as_bytes() => Ok(()),
+        Some(except) if is_to_be_met && stage(db, except)? != Some(Stage::Apart) => Ok(()),
+        None if is_to_be_met => Ok(()),
+        _ => Err(ClientError::NameTaken),
     }
 }
 
@@ -350,9 +354,20 @@ pub(crate) fn check_name_is_free(
 /// in this one.
 pub(crate) fn succeed(db: &Connection, id: ContactId, name: &str) -> Result<(), VaultError> {
     let before: Option<Vec<u8>> = db
-        .query_row("SELECT id FROM contact WHERE name = ?1 AND state = 3", [name], |row| row.get(0))
+        .query_row(
+            "SELECT id FROM contact WHERE name = ?1 AND id <> ?2 AND state = 3",
+            params![name, &id.as_bytes()[..]],
+            |row| row.get(0),
+        )
         .optional()?;
     if let Some(before) = before {
+        // The other side may have said again, in the new conversation, what is known from the one before.
+        db.execute(
+            "UPDATE message AS old SET id = randomblob(16) WHERE contact = ?2 AND EXISTS (
+                 SELECT 1 FROM message AS new
+                 WHERE new.contact = ?1 AND new.id = old.id AND new.from_me = old.from_me)",
+            params![&id.as_bytes()[..], before],
+        )?;
         db.execute(
             "UPDATE message SET contact = ?1 WHERE contact = ?2",
             params![&id.as_bytes()[..], before],

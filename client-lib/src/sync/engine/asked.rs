@@ -193,6 +193,25 @@ impl Engine {
         self.finished.push_back((id, Err(ClientError::BegunAgain)));
     }
 
+    /// Gives a contact another name. Under the name of one who is to be met again, this is the meeting: what was written
+    /// goes on here, and what waits is sent.
+    pub(crate) fn rename(
+        &mut self,
+        id: ContactId,
+        name: &str,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), ClientError> {
+        self.vault.transaction(|tx| {
+            records::contact(tx, id)?.ok_or(ClientError::UnknownContact)?;
+            records::check_name_is_free(tx, Some(name), Some(id))?;
+            records::succeed(tx, id, name)?;
+            conversation::seal_waiting(tx, id, rng)?;
+            Ok::<_, ClientError>(())
+        })?;
+        Ok(self.turn(now, rng)?)
+    }
+
     /// From here on what a contact sends is dropped, and nothing goes to them: what waits stays where it is.
     pub(crate) fn block(
         &mut self,
