@@ -41,7 +41,8 @@ pub enum ContactState {
     /// Both sides have keys.
     Joined,
     /// Known from a copy of a vault, which holds no keys: to be met again. What is written waits here. The next invitation
-    /// or join under the contact's name takes its place and keeps what was written.
+    /// or join under the contact's name takes its place and keeps what was written; so does another one after it, as long
+    /// as nobody has joined.
     Apart,
 }
 

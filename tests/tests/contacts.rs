@@ -107,3 +107,40 @@ fn whoever_gets_the_name_of_one_to_be_met_again_takes_their_place() {
     assert_eq!(history, ["before the copy", "when we meet", "it is you"]);
     assert_eq!(amina.run(&["contacts"]).unwrap().lines.len(), 2, "Ben, and Cleo who is apart");
 }
+
+#[test]
+fn an_invitation_that_nobody_answers_does_not_keep_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Relay::start(&folder.path().join("relay")).unwrap();
+    let [amina, ben] = ["amina", "ben"].map(|name| person(folder.path(), name, &relay));
+    meet(&amina, &ben);
+    done(&amina.run(&["send", "Ben", "before the copy"]).unwrap());
+    done(&ben.run(&["receive"]).unwrap());
+    lose_and_restore(&amina);
+    done(&amina.run(&["send", "Ben", "when we meet"]).unwrap());
+    let unanswered = invite(&amina, "Ben");
+    done(&amina.run(&["send", "Ben", "and again"]).unwrap());
+    done(&ben.run(&["rename", "Amina", "Amina before"]).unwrap());
+    join(&ben, &invite(&amina, "Ben"), "Amina");
+    done(&amina.run(&["receive"]).unwrap());
+    assert_eq!(texts(&ben.run(&["receive"]).unwrap()), ["when we meet", "and again"]);
+    let history = texts(&amina.run(&["history", "Ben"]).unwrap());
+    assert_eq!(history, ["before the copy", "when we meet", "and again"]);
+    assert_eq!(contact(&amina, "Ben")["state"], "joined");
+    // Once somebody has joined, the name is theirs; who has the first link still reaches its maker.
+    refused(&amina.run(&["invite", "--name", "Ben"]).unwrap(), 1, "name-taken");
+    let late = person(folder.path(), "late", &relay);
+    join(&late, &unanswered, "Amina");
+    done(&late.run(&["send", "Amina", "with the first link"]).unwrap());
+    assert_eq!(texts(&amina.run(&["receive"]).unwrap()), ["with the first link"]);
+    assert_eq!(texts(&amina.run(&["history", "Ben"]).unwrap()).len(), 3);
+}
+
+#[test]
+fn a_name_that_somebody_is_invited_under_for_the_first_time_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Relay::start(&folder.path().join("relay")).unwrap();
+    let amina = person(folder.path(), "amina", &relay);
+    invite(&amina, "Ben");
+    refused(&amina.run(&["invite", "--name", "Ben"]).unwrap(), 1, "name-taken");
+}

@@ -3,7 +3,7 @@
 //! A copy holds the person's words and names: relays, contacts, what was written. It holds no key of a conversation or a
 //! mailbox, so a vault made from it can neither use one again nor open what went on after the copy. Its contacts are to
 //! be met again ([`ContactState::Apart`](crate::ContactState::Apart)): the next invitation or join under a contact's name
-//! takes the place of that contact and keeps what was written. What had not been sent is not sent from there, since it
+//! takes the place of that contact and keeps what was written, and as long as nobody joined it, another one does. What had not been sent is not sent from there, since it
 //! could reach somebody else or arrive twice; it is shown as a notice with its words.
 
 use crate::vault::CopyStatements;

@@ -326,6 +326,11 @@ pub(crate) fn open_invitations(
     .collect()
 }
 
+/// Who is to be met again, as a condition on a contact: one known from a copy, or one invited under the name of such,
+/// whom nobody has joined as yet (the line that says so is in what was written), or whose invitation came to nothing.
+const TO_BE_MET: &str = "(state = 3 OR (state = 1 AND (inviter IS NULL OR EXISTS (
+    SELECT 1 FROM message WHERE message.contact = contact.id AND kind = 5))))";
+
 /// Refuses a name that another contact has, but for one who is to be met again: whoever is met under their name takes
 /// their place ([`succeed`]). Nobody is met by giving one who is to be met again the name of another such.
 pub(crate) fn check_name_is_free(
@@ -336,7 +341,7 @@ pub(crate) fn check_name_is_free(
     let Some(name) = name else { return Ok(()) };
     let taken: Option<(Vec<u8>, bool)> = db
         .query_row(
-            "SELECT id, state = 3 FROM contact WHERE name = ?1",
+            &format!("SELECT id, {TO_BE_MET} FROM contact WHERE name = ?1"),
             [name],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -351,11 +356,11 @@ pub(crate) fn check_name_is_free(
 }
 
 /// Gives a contact its name. A contact of that name who was to be met again has been: what was written with them goes on
-/// in this one.
+/// in this one. Where that was an invitation, it stays open without a name: somebody may have joined it in time.
 pub(crate) fn succeed(db: &Connection, id: ContactId, name: &str) -> Result<(), VaultError> {
     let before: Option<Vec<u8>> = db
         .query_row(
-            "SELECT id FROM contact WHERE name = ?1 AND id <> ?2 AND state = 3",
+            &format!("SELECT id FROM contact WHERE name = ?1 AND id <> ?2 AND {TO_BE_MET}"),
             params![name, &id.as_bytes()[..]],
             |row| row.get(0),
         )
@@ -372,7 +377,8 @@ pub(crate) fn succeed(db: &Connection, id: ContactId, name: &str) -> Result<(), 
             "UPDATE message SET contact = ?1 WHERE contact = ?2",
             params![&id.as_bytes()[..], before],
         )?;
-        db.execute("DELETE FROM contact WHERE id = ?1", [before])?;
+        db.execute("DELETE FROM contact WHERE id = ?1 AND state = 3", [&before])?;
+        db.execute("UPDATE contact SET name = NULL WHERE id = ?1", [&before])?;
     }
     set_contact(db, id, "name", name.to_owned())
 }
