@@ -265,7 +265,8 @@ impl Client {
 
     // --- contacts -----------------------------------------------------------------------------
 
-    /// Makes a mailbox and an invitation to it, which lasts `expires` (an hour to 21 days).
+    /// Makes a mailbox and an invitation to it, which lasts `expires` (an hour to 21 days, in whole hours), and until the
+    /// next full hour after that.
     ///
     /// # Errors
     /// [`ClientError`]; nothing is kept then.

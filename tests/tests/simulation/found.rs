@@ -80,3 +80,18 @@ fn a_writer_gets_on_though_its_mailbox_was_made_again_and_leaves_nothing_to_clai
         ],
     );
 }
+
+#[test]
+fn an_invitation_for_an_hour_lasts_one_also_at_the_end_of_an_hour() {
+    holds(
+        7,
+        64,
+        &[
+            (1, Step::Pass { ms: 59 * 60_000 + 30_000 }),
+            (2, Step::Invite { who: 1, hours: 1 }),
+            (3, Step::Pass { ms: 60_000 }),
+            (4, Step::Join { who: 0, invitation: 0 }),
+            (5, Step::Pass { ms: 10_000 }),
+        ],
+    );
+}

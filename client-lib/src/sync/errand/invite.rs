@@ -64,7 +64,8 @@ impl InviteErrand {
         rng.fill_bytes(&mut id);
         let receive_key = ObjectSecretKey::generate(rng);
         let claim_key = ObjectSecretKey::generate(rng);
-        let expires = UnixHour(now.hour().0.saturating_add(hours));
+        // The hour that has begun does not count, so that an hour is one; the relay keeps the card as long.
+        let expires = UnixHour(now.hour().0.saturating_add(hours).saturating_add(1));
         let inviter = Inviter::create(rng, &relay.to_string(), &claim_key.to_bytes(), expires)
             .map_err(|_| ClientError::Address(AddressError::Places))?;
         let secret = inviter.link_secret();
