@@ -318,7 +318,8 @@ impl Client {
             .await
     }
 
-    /// Joins an invitation. Repeated with the same link after an interruption it goes on where it was.
+    /// Joins an invitation. Repeated with the same link after an interruption it goes on where it was, until the invitation
+    /// expires.
     ///
     /// # Errors
     /// [`ClientError`]; no contact is kept then.

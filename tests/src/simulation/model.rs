@@ -16,7 +16,7 @@ use hearken_proto::payload::Blob;
 
 use super::Broken;
 
-/// What two clocks may be off, and an hour that has begun: whether an invitation has expired is not told apart better.
+/// What two clocks may be off, and hours that have begun: whether an invitation has expired is not told apart better.
 const CLOCKS_OFF_MS: u64 = 5 * 3_600_000;
 /// What a blob has beside its part of a message.
 const FRAGMENT_OVERHEAD: usize = 36;
@@ -149,18 +149,18 @@ impl Model {
         self.by_blob.get(blob).copied()
     }
 
-    /// Somebody has joined.
+    /// Somebody has joined. Whoever could is heard, however near the end of the invitation it was.
     ///
     /// # Errors
-    /// [`Broken::ClaimOverwritten`] where somebody else had.
+    /// [`Broken::ClaimOverwritten`] where somebody else had, [`Broken::JoinedTooLate`].
     pub fn joined(&mut self, conversation: usize, who: usize, now: u64) -> Result<(), Broken> {
         let conversation = &mut self.conversations[conversation];
         match conversation.joiner {
             None => {
                 conversation.joiner = Some(who);
                 conversation.joined_at = now;
-                if now + CLOCKS_OFF_MS >= conversation.expires {
-                    conversation.tear("joined about when it expired");
+                if now > conversation.expires + CLOCKS_OFF_MS {
+                    return Err(Broken::JoinedTooLate(format!("by {who}")));
                 }
             }
             Some(first) if first == who => {}

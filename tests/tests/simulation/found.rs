@@ -95,3 +95,22 @@ fn an_invitation_for_an_hour_lasts_one_also_at_the_end_of_an_hour() {
         ],
     );
 }
+
+#[test]
+fn whoever_joins_in_time_by_their_clock_is_heard_by_an_inviter_whose_clock_is_fast() {
+    holds(
+        9,
+        64,
+        &[
+            (1, Step::Invite { who: 0, hours: 2 }),
+            (2, Step::Pass { ms: 3_000 }),
+            (3, Step::Skew { node: 0, minutes: 60 }),
+            (4, Step::Pass { ms: 140 * 60_000 }),
+            // By the inviter's clock it has expired, and the relay says that nobody has come.
+            (5, Step::Fetch { who: 0 }),
+            (6, Step::Pass { ms: 10 * 60_000 }),
+            (7, Step::Join { who: 1, invitation: 0 }),
+            (8, Step::Pass { ms: 10_000 }),
+        ],
+    );
+}

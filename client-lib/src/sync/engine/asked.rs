@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hearken_proto::ids::Fingerprint;
-use hearken_proto::limits::MAILBOX_IDLE_DAYS;
+use hearken_proto::limits::{INFO_VALID_MINUTES, MAILBOX_IDLE_DAYS};
 use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 use rand_core::CryptoRng;
 
@@ -15,13 +15,18 @@ use crate::message::{Message, MessageId, MessageState};
 use crate::route::SessionId;
 use crate::sync::closings;
 use crate::sync::conversation::{self};
-use crate::sync::errand::{Errand, ErrandId, InviteErrand, JoinErrand};
+use crate::sync::errand::{ERRAND_TIME, Errand, ErrandId, InviteErrand, JoinErrand};
 use crate::sync::messages;
 use crate::sync::receiver::Receiver;
 use crate::sync::records::{self, Mailbox, Stage};
 use crate::sync::sender::Sender;
 use crate::sync::trouble::Trouble;
 use crate::vault::VaultError;
+
+/// Hours after an invitation's end, by this clock, in which somebody may still join it in time by theirs: the relay is used
+/// by clocks up to three hours before and behind its own, and a join that was begun takes its while.
+const STILL_JOINED_HOURS: u32 = 2 * INFO_VALID_MINUTES.div_ceil(60) as u32 + 1;
+const _: () = assert!(ERRAND_TIME.as_secs() < 3_600);
 
 impl Engine {
     /// Begins to do everything that is due, once.
@@ -101,13 +106,15 @@ impl Engine {
         })
     }
 
-    /// The relay says that nobody has come to a mailbox of ours: the secrets of its invitation go if that has expired.
+    /// The relay says that nobody has come to a mailbox of ours: the secrets of its invitation go if that has expired on
+    /// every clock that a joiner may have.
     pub(super) fn expire_untouched(
         &mut self,
         id: ContactId,
         now: UnixMillis,
     ) -> Result<(), VaultError> {
-        if records::expired_invitations(self.vault.database(), now.hour())?.contains(&id) {
+        let over = UnixHour(now.hour().0.saturating_sub(STILL_JOINED_HOURS));
+        if records::expired_invitations(self.vault.database(), over)?.contains(&id) {
             self.vault.transaction(|tx| records::forget_invitation(tx, id))?;
         }
         Ok(())
@@ -158,15 +165,16 @@ impl Engine {
         self.give_up_join(&link.hash(), now, rng);
         let database = self.vault.database();
         let errand = match records::contact_of_link(database, &link.hash())? {
+            // The claim may not have been made yet, and the inviter does not wait for it any more.
+            Some((_, Stage::Joining)) | None if link.expires <= now.hour() => {
+                return Err(ClientError::InvitationExpired);
+            }
             Some((contact, Stage::Joining)) => {
                 records::check_name_is_free(database, name.as_deref(), Some(contact))?;
                 JoinErrand::resume(link, name, contact, database)?
             }
             Some(_) => return Err(ClientError::OwnInvitation),
             None => {
-                if link.expires <= now.hour() {
-                    return Err(ClientError::InvitationExpired);
-                }
                 records::check_name_is_free(database, name.as_deref(), None)?;
                 let own = closings::relay_for_mailbox(database, now)?;
                 let own = own.unwrap_or_else(|| link.relay.clone());
