@@ -58,8 +58,12 @@ impl Vault {
     }
 }
 
-/// Refuses a folder that holds anything but the files of a vault.
+/// Refuses a folder that holds anything but the files of a vault, and a link to one: what it leads to may serve elsewhere,
+/// and removing the link would leave it whole.
 fn check_is_ours(folder: &Path) -> Result<(), VaultError> {
+    if folder.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+        return Err(VaultError::NotAVault);
+    }
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {

@@ -275,6 +275,23 @@ fn a_vault_beside_which_something_else_lies_is_not_destroyed_and_opens() {
     Vault::destroy(home.path(), PASSPHRASE, &mut rng()).unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn a_vault_behind_a_link_is_not_said_to_be_destroyed() {
+    let home = Home::with_vault();
+    let linked = tempfile::tempdir().unwrap();
+    let target = home.path().join(VAULT_FOLDER);
+    for name in [VAULT_FOLDER, UNFINISHED_FOLDER] {
+        let link = linked.path().join(name);
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let refused = Vault::destroy(linked.path(), PASSPHRASE, &mut rng());
+        assert!(matches!(refused, Err(VaultError::NotAVault | VaultError::NoVault)));
+        home.open(PASSPHRASE).unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        fs::remove_file(link).unwrap();
+    }
+}
+
 #[test]
 fn the_slots_of_a_later_version_are_told_from_damage_and_not_destroyed() {
     let home = Home::with_vault();
