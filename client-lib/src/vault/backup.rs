@@ -38,8 +38,10 @@ const CHECKSUM_LEN: usize = 32;
 const KEY_LABEL: &[u8] = b"hearken/1 vault copy";
 /// Says that a database is a copy and not a vault: "HKVC".
 const APPLICATION_ID: i32 = 0x484b_5643;
-/// What is written beside a copy until it is whole.
+/// What is written beside a copy until it is whole is called after it, with so many random bytes and this behind: never a
+/// file that is there already. What a killed process left of one stays, and is of no use.
 const UNFINISHED_SUFFIX: &str = ".unfinished";
+const UNFINISHED_RANDOM_LEN: usize = 8;
 const BUFFER_LEN: usize = 64 * 1024;
 
 /// The statements of the caller, who alone knows what the tables mean. In both, `copy` is the database of the copy.
@@ -78,7 +80,7 @@ impl Vault {
         files::remove_if_there(&pages)?;
         files::write_new(&pages, &[])?;
         let written = copy_rows(&self.database, &pages, &copy_key(key, &salt)?, statements)
-            .and_then(|()| write_whole(file, &salt, &slots, &pages));
+            .and_then(|()| write_whole(file, &salt, &slots, &pages, rng));
         files::remove_if_there(&pages)?;
         written
     }
@@ -156,12 +158,15 @@ fn write_whole(
     salt: &[u8; SALT_LEN],
     slots: &SlotFile,
     pages: &Path,
+    rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(), VaultError> {
+    let mut random = [0; UNFINISHED_RANDOM_LEN];
+    rng.fill_bytes(&mut random);
     let mut name = file.file_name().ok_or(VaultError::FileExists)?.to_owned();
-    name.push(UNFINISHED_SUFFIX);
+    name.push(format!(".{}{UNFINISHED_SUFFIX}", data_encoding::HEXLOWER.encode(&random)));
     let unfinished = file.with_file_name(name);
-    files::remove_if_there(&unfinished)?;
-    let written = write_parts(&unfinished, salt, slots, pages).and_then(|()| {
+    let out = files::private().create_new(true).open(&unfinished)?;
+    let written = write_parts(out, salt, slots, pages).and_then(|()| {
         if file.symlink_metadata().is_ok() {
             return Err(VaultError::FileExists);
         }
@@ -182,12 +187,11 @@ fn folder_of(file: &Path) -> &Path {
 }
 
 fn write_parts(
-    unfinished: &Path,
+    mut out: File,
     salt: &[u8; SALT_LEN],
     slots: &SlotFile,
     pages: &Path,
 ) -> Result<(), VaultError> {
-    let mut out = files::private().create_new(true).open(unfinished)?;
     let mut digest = Sha256::new();
     let mut write = |bytes: &[u8]| {
         digest.update(bytes);

@@ -104,6 +104,10 @@ fn a_file_that_is_there_is_never_written_over() {
     let again = vault.backup(&copied.file(), STATEMENTS, &mut rng());
     assert!(matches!(again, Err(VaultError::FileExists)));
     assert_eq!(copied.bytes(), before);
+    let (notes_beside, new) = (copied.folder.path().join("new.unfinished"), copied.folder.path().join("new"));
+    fs::write(&notes_beside, "of the person's own").unwrap();
+    vault.backup(&new, STATEMENTS, &mut rng()).unwrap();
+    assert_eq!(fs::read(notes_beside).unwrap(), b"of the person's own");
     let nowhere = copied.folder.path().join("missing/copy");
     assert!(matches!(vault.backup(&nowhere, STATEMENTS, &mut rng()), Err(VaultError::Storage(_))));
     assert_eq!(notes(&vault).unwrap(), ["one"]);
