@@ -231,11 +231,7 @@ struct State {
     fatal: Option<VaultError>,
 }
 
-async fn run(
-    mut state: State,
-    mut lock: HomeLock,
-    mut requests: mpsc::Receiver<Request>,
-) {
+async fn run(mut state: State, mut lock: HomeLock, mut requests: mpsc::Receiver<Request>) {
     let mut give_way = tokio::time::interval(GIVE_WAY_EVERY);
     let mut held_since = Instant::now();
     give_way.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -56,6 +56,7 @@ codes! {
     VaultTooNew "vault-too-new" 1,
     CopyDamaged "copy-damaged" 1,
     FileExists "file-exists" 1,
+    InsideVault "inside-vault" 1,
     WrongPassphrase "wrong-passphrase" 4,
     HomeBusy "home-busy" 1,
     DiskFull "disk-full" 1,

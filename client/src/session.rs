@@ -205,6 +205,7 @@ impl From<VaultError> for Failure {
             VaultError::Damaged { what: Damage::Copy } => Code::CopyDamaged.into(),
             VaultError::Damaged { .. } => Code::VaultDamaged.into(),
             VaultError::FileExists => Code::FileExists.into(),
+            VaultError::InsideVault => Code::InsideVault.into(),
             VaultError::TooNew => Code::VaultTooNew.into(),
             VaultError::OutOfMemory => Code::OutOfMemory.into(),
             VaultError::DiskFull => Code::DiskFull.into(),

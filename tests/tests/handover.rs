@@ -11,8 +11,7 @@ use hearken_tests::programs::{Relay, folder};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn follower(home: &Path, relays: &[&Relay]) -> Client {
-    let options =
-        Options { route: RouteChoice::Hop2, kdf: KdfCost::MINIMUM, ..Options::default() };
+    let options = Options { route: RouteChoice::Hop2, kdf: KdfCost::MINIMUM, ..Options::default() };
     let (client, _) = Client::create(home, b"x", options).await.unwrap();
     for relay in relays {
         client.add_relay(relay.address().parse().unwrap()).await.unwrap();

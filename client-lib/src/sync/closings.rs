@@ -94,10 +94,7 @@ pub(crate) fn move_relay(db: &Connection, address: &RelayAddress) -> Result<(), 
         "UPDATE outgoing SET address = ?2 WHERE relay = ?1",
         "UPDATE farewell SET address = ?2 WHERE relay = ?1",
     ] {
-        db.execute(
-            update,
-            params![&address.fingerprint().as_bytes()[..], address.to_string()],
-        )?;
+        db.execute(update, params![&address.fingerprint().as_bytes()[..], address.to_string()])?;
     }
     Ok(())
 }

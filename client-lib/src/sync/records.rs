@@ -340,11 +340,9 @@ pub(crate) fn check_name_is_free(
 ) -> Result<(), ClientError> {
     let Some(name) = name else { return Ok(()) };
     let taken: Option<(Vec<u8>, bool)> = db
-        .query_row(
-            &format!("SELECT id, {TO_BE_MET} FROM contact WHERE name = ?1"),
-            [name],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+        .query_row(&format!("SELECT id, {TO_BE_MET} FROM contact WHERE name = ?1"), [name], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
     let Some((taken, is_to_be_met)) = taken else { return Ok(()) };
     match except {

@@ -59,8 +59,8 @@ impl Vault {
     /// Writes a copy to `file`, which is not there yet; readable by its owner alone.
     ///
     /// # Errors
-    /// [`VaultError::FileExists`], [`VaultError::DiskFull`], [`VaultError::Storage`], [`VaultError::Damaged`]; nothing is
-    /// left at `file` then. [`VaultError::NoVault`] for one in memory.
+    /// [`VaultError::FileExists`], [`VaultError::InsideVault`], [`VaultError::DiskFull`], [`VaultError::Storage`],
+    /// [`VaultError::Damaged`]; nothing is left at `file` then. [`VaultError::NoVault`] for one in memory.
     pub fn backup(
         &mut self,
         file: &Path,
@@ -73,6 +73,7 @@ impl Vault {
         if file.symlink_metadata().is_ok() {
             return Err(VaultError::FileExists);
         }
+        check_is_outside(file, folder)?;
         let mut salt = [0; SALT_LEN];
         rng.fill_bytes(&mut salt);
         let slots = read_slots(folder)?;
@@ -177,6 +178,20 @@ fn write_whole(
         let _ = files::remove_if_there(&unfinished);
     }
     written
+}
+
+/// Refuses a copy where it would go with the vault, or with the next that is made.
+fn check_is_outside(file: &Path, vault: &Path) -> Result<(), VaultError> {
+    let above = folder_of(file).canonicalize()?;
+    let home = folder_of(vault).canonicalize()?;
+    let place = above.join(file.file_name().ok_or(VaultError::FileExists)?);
+    let is_inside = [VAULT_FOLDER, UNFINISHED_FOLDER]
+        .iter()
+        .any(|name| place.starts_with(home.join(name)) || above == home.join(name));
+    if is_inside || above.starts_with(vault.canonicalize()?) {
+        return Err(VaultError::InsideVault);
+    }
+    Ok(())
 }
 
 fn folder_of(file: &Path) -> &Path {

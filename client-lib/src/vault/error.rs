@@ -36,6 +36,9 @@ pub enum VaultError {
     /// There is a file of this name already; it is left as it is.
     #[error("there is a file of this name already")]
     FileExists,
+    /// A copy inside of the vault's folder would go with it.
+    #[error("a copy inside of the vault would go with it")]
+    InsideVault,
     /// No slot opens with this phrase.
     #[error("the passphrase is wrong")]
     WrongPassphrase,

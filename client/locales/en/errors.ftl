@@ -67,6 +67,9 @@ rec-copy-damaged = Check that you named the right file, and try another copy if 
 err-file-exists = There is a file of this name already. It was not touched.
 rec-file-exists = Choose another name.
 
+err-inside-vault = A copy inside of the vault would be lost with it. Nothing was written.
+rec-inside-vault = Choose a place outside, best on another device.
+
 err-wrong-passphrase = The passphrase is wrong.
 rec-wrong-passphrase = Try again. If you have forgotten it, type the words of your recovery phrase in its place.
 

@@ -104,13 +104,39 @@ fn a_file_that_is_there_is_never_written_over() {
     let again = vault.backup(&copied.file(), STATEMENTS, &mut rng());
     assert!(matches!(again, Err(VaultError::FileExists)));
     assert_eq!(copied.bytes(), before);
-    let (notes_beside, new) = (copied.folder.path().join("new.unfinished"), copied.folder.path().join("new"));
+    let (notes_beside, new) =
+        (copied.folder.path().join("new.unfinished"), copied.folder.path().join("new"));
     fs::write(&notes_beside, "of the person's own").unwrap();
     vault.backup(&new, STATEMENTS, &mut rng()).unwrap();
     assert_eq!(fs::read(notes_beside).unwrap(), b"of the person's own");
     let nowhere = copied.folder.path().join("missing/copy");
     assert!(matches!(vault.backup(&nowhere, STATEMENTS, &mut rng()), Err(VaultError::Storage(_))));
     assert_eq!(notes(&vault).unwrap(), ["one"]);
+}
+
+#[test]
+fn a_copy_is_not_made_where_it_would_go_with_the_vault() {
+    let home = Home::with_vault();
+    let mut vault = home.open(PASSPHRASE).unwrap();
+    fs::create_dir(home.path().join("elsewhere")).unwrap();
+    let before = all_files(home.path());
+    let inside =
+        ["vault/slots.unfinished", "vault/copy", "elsewhere/../vault/copy", "vault.unfinished"];
+    for place in inside {
+        let refused = vault.backup(&home.path().join(place), STATEMENTS, &mut rng());
+        assert!(matches!(refused, Err(VaultError::InsideVault)), "{place}: {refused:?}");
+    }
+    #[cfg(unix)]
+    {
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink(home.path().join(VAULT_FOLDER), &link).unwrap();
+        let refused = vault.backup(&link.join("copy"), STATEMENTS, &mut rng());
+        assert!(matches!(refused, Err(VaultError::InsideVault)));
+        fs::remove_file(link).unwrap();
+    }
+    assert_eq!(all_files(home.path()), before);
+    // Beside the vault, in the home, it stays.
+    vault.backup(&home.path().join("copy"), STATEMENTS, &mut rng()).unwrap();
 }
 
 #[test]
