@@ -78,6 +78,8 @@ pub(crate) struct Engine {
     owners: HashMap<SessionId, Owner>,
     acknowledged: Vec<(ContactId, Acknowledged)>,
     infos: BTreeMap<Fingerprint, UnixMillis>,
+    /// When the newest information was signed that was heard of each relay, in this run or before.
+    newest_infos: BTreeMap<Fingerprint, UnixMillis>,
     silent: BTreeSet<Fingerprint>,
     reached: BTreeSet<Fingerprint>,
     entry_turn: BTreeMap<Fingerprint, usize>,
@@ -88,8 +90,10 @@ impl Engine {
     /// An engine over an open vault.
     pub(crate) fn new(vault: Vault, choice: RouteChoice) -> Result<Self, VaultError> {
         let mut router = Router::new();
-        for (relay, newest) in records::newest_infos(vault.database())? {
-            router.remember_info(relay, newest);
+        let newest_infos: BTreeMap<_, _> =
+            records::newest_infos(vault.database())?.into_iter().collect();
+        for (relay, newest) in &newest_infos {
+            router.remember_info(*relay, *newest);
         }
         Ok(Self {
             vault,
@@ -104,6 +108,7 @@ impl Engine {
             owners: HashMap::new(),
             acknowledged: Vec::new(),
             infos: BTreeMap::new(),
+            newest_infos,
             silent: BTreeSet::new(),
             reached: BTreeSet::new(),
             entry_turn: BTreeMap::new(),
