@@ -55,7 +55,7 @@ pub struct Joined {
 pub struct Events(broadcast::Receiver<Event>);
 
 impl Events {
-    /// The next event; `None` when the client has ended. Safe to cancel.
+    /// The next event; `None` when the client has ended: any call of it says why. Safe to cancel.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             match self.0.recv().await {
@@ -499,7 +499,7 @@ impl Client {
         }
         let (reply, outcome) = oneshot::channel();
         self.driver.wait(Wait::sent(message, known.id, patience, reply)).await?;
-        outcome.await.map_err(|_| ClientError::Ended)?
+        outcome.await.map_err(|_| self.driver.ended())?
     }
 
     /// Does everything that is due once: sends, completes handshakes, fetches. Ends when nothing is left to do, or
@@ -510,7 +510,7 @@ impl Client {
     pub async fn sync(&self, limit: Duration) -> Result<SyncOutcome, ClientError> {
         let (reply, outcome) = oneshot::channel();
         self.driver.wait(Wait::sync(limit, reply)).await?;
-        outcome.await.map_err(|_| ClientError::Ended)?
+        outcome.await.map_err(|_| self.driver.ended())?
     }
 
     /// From here on watches every mailbox and sends what is due as it comes, until the client ends. Gives the home to

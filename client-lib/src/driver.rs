@@ -7,6 +7,7 @@ mod links;
 mod wait;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -56,10 +57,32 @@ fn now() -> UnixMillis {
 
 type Request = Box<dyn FnOnce(&mut State) + Send>;
 
+/// Why the thread ended by itself, for whoever asks first.
+#[derive(Clone, Default)]
+struct Ending(Arc<Mutex<Option<VaultError>>>);
+
+impl Ending {
+    fn set(&self, error: VaultError) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// What succeeded; `None`, and the reason is kept, where it did not.
+    fn note<T>(&self, result: Result<T, VaultError>) -> Option<T> {
+        result.map_err(|error| self.set(error)).ok()
+    }
+
+    fn take(&self) -> ClientError {
+        let error = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        error.map_or(ClientError::Ended, ClientError::Vault)
+    }
+}
+
 /// A handle to the thread.
 pub(crate) struct Driver {
     requests: Option<mpsc::Sender<Request>>,
-    events: broadcast::Sender<Event>,
+    /// The thread has the sender, so that events end with it.
+    events: broadcast::WeakSender<Event>,
+    ending: Ending,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -77,10 +100,12 @@ impl Driver {
         open: impl FnOnce() -> Result<(Vault, Option<RecoveryPhrase>), VaultError> + Send + 'static,
     ) -> Result<(Self, Option<RecoveryPhrase>), VaultError> {
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
-        let (events, _) = broadcast::channel(EVENTS_MAX);
+        let (out, _) = broadcast::channel(EVENTS_MAX);
+        let events = out.downgrade();
+        let ending = Ending::default();
         let (started, outcome) = oneshot::channel();
         let home = home.to_path_buf();
-        let out = events.clone();
+        let ending_of_thread = ending.clone();
         let thread =
             std::thread::Builder::new().name(String::from("hearken-client")).spawn(move || {
                 let opened = HomeLock::acquire(&home, options.wait, &options.who)
@@ -109,6 +134,7 @@ impl Driver {
                             events: out,
                             following: false,
                             fatal: None,
+                            ending: ending_of_thread,
                         };
                         let _ = started.send(Ok(recovery));
                         runtime.block_on(run(state, lock, inbox));
@@ -118,18 +144,25 @@ impl Driver {
                     }
                 }
             })?;
-        let driver = Self { requests: Some(requests), events, thread: Some(thread) };
+        let driver = Self { requests: Some(requests), events, ending, thread: Some(thread) };
         let recovery = outcome.await.map_err(|_| VaultError::damaged_record())??;
         Ok((driver, recovery))
     }
 
+    /// What happens from here on; nothing where the thread has ended.
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        let events = self.events.upgrade().unwrap_or_else(|| broadcast::channel(1).0);
+        events.subscribe()
+    }
+
+    /// Why a call was not answered.
+    pub(crate) fn ended(&self) -> ClientError {
+        self.ending.take()
     }
 
     async fn submit(&self, request: Request) -> Result<(), ClientError> {
         let requests = self.requests.as_ref().ok_or(ClientError::Ended)?;
-        requests.send(request).await.map_err(|_| ClientError::Ended)
+        requests.send(request).await.map_err(|_| self.ended())
     }
 
     /// Runs `call` on the thread.
@@ -144,7 +177,7 @@ impl Driver {
             let _ = reply.send(call(&mut state.engine, now(), &mut system_rng()));
         });
         self.submit(request).await?;
-        outcome.await.map_err(|_| ClientError::Ended)?
+        outcome.await.map_err(|_| self.ended())?
     }
 
     /// Begins an errand on the thread and waits for its outcome.
@@ -168,7 +201,7 @@ impl Driver {
             }
         });
         self.submit(request).await?;
-        outcome.await.map_err(|_| ClientError::Ended)?
+        outcome.await.map_err(|_| self.ended())?
     }
 
     /// Begins a sync where none runs, and has the thread answer when what is waited for has come.
@@ -194,7 +227,7 @@ impl Driver {
             let _ = reply.send(begun.map_err(ClientError::from));
         });
         self.submit(request).await?;
-        outcome.await.map_err(|_| ClientError::Ended)?
+        outcome.await.map_err(|_| self.ended())?
     }
 
     /// Ends the thread and waits for it without blocking the caller's runtime.
@@ -229,6 +262,7 @@ struct State {
     events: broadcast::Sender<Event>,
     following: bool,
     fatal: Option<VaultError>,
+    ending: Ending,
 }
 
 async fn run(mut state: State, mut lock: HomeLock, mut requests: mpsc::Receiver<Request>) {
@@ -239,7 +273,8 @@ async fn run(mut state: State, mut lock: HomeLock, mut requests: mpsc::Receiver<
         state.carry_out();
         state.answer_waits();
         if let Some(error) = state.fatal.take() {
-            state.end_with(error);
+            // One caller hears why, the others that the client has ended.
+            state.ending.set(error);
             return;
         }
         let wake = state.wake_in();
@@ -373,8 +408,10 @@ impl State {
         !self.waits.iter().any(|wait| matches!(wait, Waiting::Errand { .. }))
     }
 
-    /// Lets another process have the home, and takes it back: the key stays in memory, everything else is read anew.
+    /// Lets another process have the home, and takes it back: the key stays in memory, everything else is read anew. `None`
+    /// where it does not come back, or without the vault; why is kept.
     async fn give_way(mut self, lock: HomeLock) -> Option<(Self, HomeLock)> {
+        let ending = self.ending.clone();
         let _ = self.events.send(Event::GaveWay);
         let next = self.links.anew();
         let links = core::mem::replace(&mut self.links, next);
@@ -384,33 +421,19 @@ impl State {
         // What was said last still goes out.
         tokio::join!(links.close(), tokio::time::sleep(GIVE_WAY_FOR));
         // Seen waiting from here on, so that another follower gives way in turn.
-        let waiting = HomeWait::begin(&self.home).ok()?;
+        let waiting = ending.note(HomeWait::begin(&self.home))?;
         let lock = loop {
-            match waiting.try_acquire(&self.who) {
-                Ok(Some(lock)) => break lock,
-                Ok(None) => tokio::time::sleep(TAKE_BACK_EVERY).await,
-                Err(_) => return None,
+            match ending.note(waiting.try_acquire(&self.who))? {
+                Some(lock) => break lock,
+                None => tokio::time::sleep(TAKE_BACK_EVERY).await,
             }
         };
         drop(waiting);
-        let vault = suspended.resume(MIGRATIONS).ok()?;
-        self.engine = Engine::new(vault, self.route).ok()?;
+        let vault = ending.note(suspended.resume(MIGRATIONS))?;
+        self.engine = ending.note(Engine::new(vault, self.route))?;
         self.engine.set_entry_turns(entry_turns);
-        self.engine.begin_follow(now(), &mut system_rng()).ok()?;
+        ending.note(self.engine.begin_follow(now(), &mut system_rng()))?;
         let _ = self.events.send(Event::TookBack);
         Some((self, lock))
-    }
-
-    /// The vault failed: one waiting caller hears why, the others that the client has ended.
-    fn end_with(mut self, error: VaultError) {
-        let mut error = Some(ClientError::Vault(error));
-        for wait in core::mem::take(&mut self.waits) {
-            let Some(error) = error.take() else { return };
-            match wait {
-                Waiting::Errand { reply, .. } => drop(reply.send(Err(error))),
-                Waiting::Sync { reply, .. } => drop(reply.send(Err(error))),
-                Waiting::Sent { reply, .. } => drop(reply.send(Err(error))),
-            }
-        }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, session: &Session) -> Result<(), Fail
             event = events.next() => match event {
                 Some(Event::RelayCloses(_)) => closings::warn(context, session).await?,
                 Some(event) => live.event(&event),
-                None => return Err(Code::Internal.into()),
+                None => return Err(session.ended().await),
             },
             line = next_line(&mut typed) => match line {
                 Some(line) => {

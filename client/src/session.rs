@@ -84,6 +84,14 @@ impl Session {
         Ok(while_waiting(&context.output, "wait-open", destroying).await?)
     }
 
+    /// Why the client ended by itself.
+    pub(crate) async fn ended(&self) -> Failure {
+        match self.client.contacts().await {
+            Ok(_) => Code::Internal.into(),
+            Err(error) => error.into(),
+        }
+    }
+
     /// The library's client.
     pub(crate) fn client(&self) -> &Client {
         &self.client

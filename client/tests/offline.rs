@@ -202,6 +202,22 @@ fn following_gives_way_to_another_process_and_ends_cleanly_when_told() {
 }
 
 #[test]
+fn following_a_vault_that_another_process_destroys_ends_with_no_vault() {
+    let place = Place::with_vault();
+    let mut command = place.command(&place.passphrase, &["receive", "--follow"]);
+    let mut following = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stderr.take().unwrap()).lines();
+    let mut line = String::new();
+    while !line.contains("Waiting for messages") {
+        line = lines.next().expect("it says that it waits").unwrap();
+    }
+    assert_eq!(place.run(&["vault", "destroy"]).status, 0);
+    let last = lines.map(Result::unwrap).last().expect("it says why it ends");
+    assert_eq!(serde_json::from_str::<Value>(&last).unwrap()["error"], "no-vault");
+    assert_eq!(following.wait().unwrap().code(), Some(1));
+}
+
+#[test]
 fn being_stopped_is_a_failure_for_what_had_an_end() {
     let place = Place::with_vault();
     let mut command = place.command(&place.passphrase, &["send", "ada", "-"]);

@@ -84,7 +84,7 @@ async fn follow(context: &Context, session: Session) -> Result<(), Failure> {
             Some(Event::RelayCloses(_)) => closings::warn(context, &session).await?,
             Some(Event::RelayStays(_)) => context.output.say("say-relay-stays"),
             Some(_) => {}
-            None => return Err(Code::Internal.into()),
+            None => return Err(session.ended().await),
         }
     }
     session.close().await;
