@@ -162,6 +162,7 @@ fn what_had_not_been_sent_is_shown_and_never_sent_from_a_copy() {
     let history = pair.amina.run(&["history", "Ben"]).unwrap();
     let [notice] = notices(&history, "unsent")[..] else { panic!("{:?}", history.lines) };
     assert!(notice["text"].as_str().unwrap().contains("only for the Ben of today"));
+    assert_eq!((&notice["from"], &notice["state"]), (&"me".into(), &"queued".into()));
     assert_eq!(pair.contact(&pair.amina, "Ben")["outbox"], 0);
     done(&pair.ben.run(&["forget", "Amina"]).unwrap());
     pair.meet(("Ben", &pair.amina), ("Amina", &pair.ben));

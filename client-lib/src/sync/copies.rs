@@ -23,7 +23,7 @@ CREATE TABLE copy.message AS
     FROM main.message JOIN main.contact ON contact.id = message.contact
     WHERE contact.state > 0 ORDER BY message.seq;
 ",
-    // kind 0 in state 0: an own text that had not been sent. It becomes kind 4; kind 5 says that this is a copy.
+    // kind 0 in state 0: an own text that had not been sent. It becomes kind 4 and stays queued for good; kind 5 says that this is a copy.
     restore: "
 INSERT INTO main.setting (name, value) SELECT name, value FROM copy.setting;
 INSERT INTO main.relay (fingerprint, address, added, newest_info_ms)
@@ -32,7 +32,7 @@ INSERT INTO main.contact (id, name, blocked, state) SELECT id, name, blocked, 3 
 INSERT INTO main.message
     (contact, id, from_me, kind, missing, text, sent_at, received_at, state, sealed, shown)
     SELECT contact, id, from_me, iif(from_me = 1 AND kind = 0 AND state = 0, 4, kind), missing, text, sent_at,
-        received_at, iif(state = 0, 2, state), 1, shown
+        received_at, state, 1, shown
     FROM copy.message ORDER BY rowid;
 INSERT INTO main.message
     (contact, id, from_me, kind, text, sent_at, received_at, state, sealed, shown)

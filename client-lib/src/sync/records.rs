@@ -221,7 +221,8 @@ pub(crate) fn set_newest_info(
 // --- contacts ---------------------------------------------------------------------------------
 
 const CONTACT_COLUMNS: &str = "id, name, state, verified, blocked,
-    (SELECT count(*) FROM message WHERE contact = contact.id AND from_me = 1 AND state = 0)";
+    (SELECT count(*) FROM message
+     WHERE contact = contact.id AND from_me = 1 AND state = 0 AND kind = 0)";
 
 fn contact_of(row: &Row<'_>) -> Result<Contact, VaultError> {
     let id: Vec<u8> = row.get(0)?;
