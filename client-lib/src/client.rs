@@ -477,7 +477,8 @@ impl Client {
     /// Brings the outbox forward until a relay holds `message`, or nothing has moved for `patience`.
     ///
     /// # Errors
-    /// [`ClientError::Blocked`], also when the contact is blocked meanwhile; [`ClientError`] when the way is closed for another reason than silence or a full mailbox.
+    /// [`ClientError::Blocked`] and [`ClientError::UnknownContact`], also when the contact is blocked or forgotten meanwhile;
+    /// [`ClientError`] when the way is closed for another reason than silence or a full mailbox.
     pub async fn wait_sent(
         &self,
         message: MessageId,

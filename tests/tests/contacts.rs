@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
+use std::time::Duration;
 
+use hearken_client_lib::{Client, ClientError, KdfCost, Options, RouteChoice, SendOutcome};
 use hearken_tests::programs::{Ended, Person, Relay};
 use serde_json::Value;
 
@@ -143,4 +145,38 @@ fn a_name_that_somebody_is_invited_under_for_the_first_time_is_taken() {
     let amina = person(folder.path(), "amina", &relay);
     invite(&amina, "Ben");
     refused(&amina.run(&["invite", "--name", "Ben"]).unwrap(), 1, "name-taken");
+}
+
+#[tokio::test]
+async fn a_message_that_is_forgotten_or_blocked_while_it_waits_is_not_reported_as_sent() {
+    let patience = Duration::from_secs(60);
+    let folder = tempfile::tempdir().unwrap();
+    let mut relay = Relay::start(&folder.path().join("relay")).unwrap();
+    let mut clients = Vec::new();
+    for name in ["amina", "ben"] {
+        let options =
+            Options { route: RouteChoice::Direct, kdf: KdfCost::MINIMUM, ..Options::default() };
+        let (client, _) = Client::create(&folder.path().join(name), b"x", options).await.unwrap();
+        client.add_relay(relay.address().parse().unwrap()).await.unwrap();
+        clients.push(client);
+    }
+    let (amina, ben) = (&clients[0], &clients[1]);
+    let mut joined = Vec::new();
+    for name in ["first", "second"] {
+        let link = ben.invite(Some(name.into()), Duration::from_secs(7_200)).await.unwrap().link;
+        joined.push(amina.join(&link, Some(name.into())).await.unwrap().contact.id());
+    }
+    let control = amina.send_text(joined[0], "while it answers").await.unwrap();
+    assert_eq!(amina.wait_sent(control, patience).await.unwrap(), SendOutcome::Sent);
+    relay.kill();
+    let forgotten = amina.send_text(joined[0], "to be forgotten").await.unwrap();
+    let blocked = amina.send_text(joined[1], "to be blocked").await.unwrap();
+    let (waited, ()) = tokio::join!(amina.wait_sent(forgotten, patience), async {
+        amina.forget(joined[0]).await.unwrap();
+    });
+    assert!(matches!(waited, Err(ClientError::UnknownContact)), "{waited:?}");
+    let (waited, ()) = tokio::join!(amina.wait_sent(blocked, patience), async {
+        amina.block(joined[1]).await.unwrap();
+    });
+    assert!(matches!(waited, Err(ClientError::Blocked)), "{waited:?}");
 }

@@ -90,14 +90,18 @@ impl State {
             Waiting::Sent { message, contact, patience, mut deadline, left, reply } => {
                 let database = self.engine.vault().database();
                 let stored = messages::message(database, message)?;
-                let is_queued =
-                    stored.as_ref().is_some_and(|message| message.state == MessageState::Queued);
-                if is_queued && records::contact(database, contact)?.is_some_and(|c| c.blocked) {
-                    let _ = reply.send(Err(ClientError::Blocked));
-                    return Ok(None);
-                }
-                if stored.is_none_or(|message| message.state != MessageState::Queued) {
-                    let _ = reply.send(Ok(SendOutcome::Sent));
+                let known = records::contact(database, contact)?;
+                let over = match (stored, known) {
+                    // Forgotten meanwhile: nobody can say what became of it.
+                    (None, _) | (_, None) => Some(Err(ClientError::UnknownContact)),
+                    (Some(message), _) if message.state != MessageState::Queued => {
+                        Some(Ok(SendOutcome::Sent))
+                    }
+                    (_, Some(contact)) if contact.blocked => Some(Err(ClientError::Blocked)),
+                    _ => None,
+                };
+                if let Some(outcome) = over {
+                    let _ = reply.send(outcome);
                     return Ok(None);
                 }
                 let now_left = messages::outbox_len(self.engine.vault().database(), contact)?;
