@@ -19,6 +19,9 @@ use super::records::Incoming;
 use super::trouble::Trouble;
 use crate::route::{Router, SessionId};
 
+#[cfg(test)]
+mod tests;
+
 /// What a receiver is doing.
 #[derive(Debug)]
 enum Phase {
@@ -258,6 +261,11 @@ impl Receiver {
         router: &mut Router,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> ReceiverStep {
+        if self.successor == Some(session) {
+            // It takes over nothing: when the old one ends, a new one is asked.
+            router.close(now, rng, session);
+            self.successor = None;
+        }
         if self.session != Some(session) {
             return ReceiverStep::Nothing;
         }
