@@ -531,19 +531,16 @@ impl Client {
         self.driver.call(|engine, _, _| Ok(messages::unshown(engine.vault().database())?)).await
     }
 
-    /// The person has seen these.
+    /// The person has seen these, as they are here: a gap that became wider meanwhile is new.
     ///
     /// # Errors
     /// [`ClientError::Vault`].
     pub async fn mark_shown(&self, shown: &[Message]) -> Result<(), ClientError> {
-        let shown: Vec<(ContactId, MessageId)> =
-            shown.iter().map(|message| (message.contact, message.id)).collect();
+        let shown = shown.to_vec();
         self.driver
             .call(move |engine, _, _| {
                 engine.vault().transaction(|tx| {
-                    shown
-                        .iter()
-                        .try_for_each(|(contact, id)| messages::mark_shown(tx, *contact, *id))
+                    shown.iter().try_for_each(|message| messages::mark_shown(tx, message))
                 })?;
                 Ok(())
             })

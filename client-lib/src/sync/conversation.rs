@@ -456,6 +456,35 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_that_becomes_wider_while_it_is_shown_is_shown_again() {
+        let mut pair = Pair::new();
+        let (first, lost) =
+            (pair.says(1, 1, "first"), [pair.says(2, 2, "a"), pair.says(3, 3, "b")]);
+        pair.receive(&first);
+        let [earlier, later] = lost.map(|blob| {
+            let mut garbled = *blob.as_bytes();
+            garbled[2_000] ^= 1;
+            Blob::new(Box::new(garbled))
+        });
+        let mark_all = |pair: &mut Pair, shown: &[Message]| {
+            let marked = |tx: &rusqlite::Transaction<'_>| {
+                shown.iter().try_for_each(|line| messages::mark_shown(tx, line))
+            };
+            pair.vault.transaction(marked).unwrap();
+        };
+        let unshown = |pair: &Pair| messages::unshown(pair.vault.database()).unwrap();
+        pair.receive(&earlier);
+        let shown = unshown(&pair);
+        pair.receive(&later);
+        mark_all(&mut pair, &shown);
+        let left = unshown(&pair);
+        assert_eq!(left.len(), 1, "everything else was seen");
+        assert_eq!(left[0].kind, MessageKind::Gap { missing: 2 });
+        mark_all(&mut pair, &left);
+        assert!(unshown(&pair).is_empty());
+    }
+
+    #[test]
     fn a_blocked_contact_is_dropped_unseen() {
         let mut pair = Pair::new();
         let (first, second) = (pair.says(1, 1, "first"), pair.says(2, 2, "second"));

@@ -138,15 +138,17 @@ pub(crate) fn unshown(db: &Connection) -> Result<Vec<Message>, VaultError> {
     collect(db, &format!("SELECT {MESSAGE_COLUMNS} FROM message WHERE shown = 0 ORDER BY seq"), [])
 }
 
-pub(crate) fn mark_shown(
-    db: &Connection,
-    contact: ContactId,
-    id: MessageId,
-) -> Result<(), VaultError> {
+/// What a person has seen is not shown again, unless it has changed since: a gap that became wider.
+pub(crate) fn mark_shown(db: &Connection, shown: &Message) -> Result<(), VaultError> {
+    let missing = match shown.kind {
+        MessageKind::Gap { missing } => missing,
+        _ => 0,
+    };
     db.prepare_cached(
-        "UPDATE message SET shown = 1 WHERE contact = ?1 AND id = ?2 AND from_me = 0",
+        "UPDATE message SET shown = 1
+         WHERE contact = ?1 AND id = ?2 AND from_me = 0 AND missing = ?3",
     )?
-    .execute(params![&contact.as_bytes()[..], &id.as_bytes()[..]])?;
+    .execute(params![&shown.contact.as_bytes()[..], &shown.id.as_bytes()[..], missing])?;
     Ok(())
 }
 
