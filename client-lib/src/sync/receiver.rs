@@ -122,11 +122,16 @@ impl Receiver {
         self.backoff.failures()
     }
 
-    /// Forgets earlier failures, for a new sync.
-    pub(crate) fn begin_anew(&mut self) {
+    /// Forgets earlier failures, for a new sync, and asks anew how far there is something: what a watch was told when it
+    /// began is of then.
+    pub(crate) fn begin_anew(&mut self, router: &mut Router) {
         self.retry_at = None;
         self.failure = None;
         self.backoff.succeed();
+        if let (Phase::Watching { .. }, Some(session)) = (&self.phase, self.session) {
+            self.phase = Phase::Asking;
+            self.watch(router, session);
+        }
     }
 
     /// The other side told who writes here.

@@ -57,7 +57,8 @@ impl Engine {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), VaultError> {
         self.expire(now)?;
-        self.receivers.values_mut().for_each(Receiver::begin_anew);
+        let receivers = self.receivers.values_mut();
+        receivers.for_each(|receiver| receiver.begin_anew(&mut self.router));
         self.senders.values_mut().for_each(Sender::begin_anew);
         self.adopt_contacts()?;
         for farewell in records::farewells(self.vault.database(), now.day())? {

@@ -64,3 +64,20 @@ fn a_successor_that_is_refused_takes_over_nothing() {
     let again = receiver.poll_timeout().unwrap();
     assert!(receiver.wants_session(again), "it is asked anew, and not waited for in vain");
 }
+
+#[test]
+fn a_new_sync_asks_a_watch_that_is_open_what_there_is_now() {
+    let Succeeded { mut receiver, mut router, mut rng, successor, .. } = Succeeded::new();
+    receiver.handle_watching(successor, &WATCHING, NOW, &mut router, &mut rng);
+    assert!(receiver.is_drained(), "nothing waited when the watch began");
+    receiver.begin_anew(&mut router);
+    assert!(
+        !receiver.is_drained(),
+        "what came since is on its way, or nothing: only the relay knows"
+    );
+    let newer = Watching { newest: 3, ..WATCHING };
+    receiver.handle_watching(successor, &newer, NOW, &mut router, &mut rng);
+    assert!(!receiver.is_drained());
+    receiver.acknowledge(3, &mut router);
+    assert!(receiver.is_drained());
+}
