@@ -91,13 +91,15 @@ async fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
     let context = Context::new(global, command.name(), output, shutdown)?;
     let (tell, mut told) = oneshot::channel();
     let runtime = Handle::current();
+    // Before the command begins, which may be told to stop as soon as it says anything.
+    let told_to_stop = process::told_to_stop();
     std::thread::spawn(move || {
         // Nobody listens any more when the program was stopped first.
         let _ = tell.send(runtime.block_on(command.run(&context)));
     });
     tokio::select! {
         done = &mut told => return done.unwrap_or_else(|_| Err(Code::Internal.into())),
-        () = process::told_to_stop() => {}
+        () = told_to_stop => {}
     }
     let _ = stop.send(true);
     if !until_stopped {

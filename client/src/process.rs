@@ -24,17 +24,21 @@ pub(crate) fn speak_in_panics(language: Language, json: bool) {
     }));
 }
 
-/// Ends at the first SIGTERM, SIGINT (Ctrl-C) or SIGHUP.
-pub(crate) async fn told_to_stop() {
+/// Waits for the first SIGTERM, SIGINT (Ctrl-C) or SIGHUP. From this call on they no longer end the process by themselves.
+/// In a runtime.
+pub(crate) fn told_to_stop() -> impl Future<Output = ()> {
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds.map(signal) else {
-        // Without handlers the signals end the process as they always do.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hangup.recv() => {}
+    let handlers = kinds.map(signal);
+    async {
+        let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = handlers else {
+            // Without handlers the signals end the process as they always do.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 
