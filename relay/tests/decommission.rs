@@ -12,6 +12,9 @@ use hearken_proto::wire::{Admission, Decommission, Reason, Role, reply};
 use support::client::{Link, MailboxKeys, blob, now};
 use support::process::{Serving, error_of, objects_of, relay};
 
+/// How soon a notice is due: a program starts in less, also on a busy machine, or its date would have passed.
+const DUE_MS: u64 = 4_000;
+
 /// A time as the command line takes it.
 fn rfc3339(time: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(i64::try_from(time.0).unwrap()).unwrap().to_string()
@@ -90,7 +93,7 @@ async fn from_its_date_on_a_relay_takes_nothing_in_and_still_gives_out_what_it_h
     let answer = link.put(&mut writer, None, &blob(1)).await;
     assert!(matches!(answer, reply::Reply::Done(_)), "{answer:?}");
 
-    let soon = now().0 + 1_000;
+    let soon = now().0 + DUE_MS;
     succeeded(&decommission(&data, &["--on", &rfc3339(UnixMillis(soon))]));
     has_passed(soon).await;
     assert_eq!(reason(link.put(&mut writer, None, &blob(2)).await), Some(Reason::NotAdmitted));
@@ -125,7 +128,7 @@ async fn a_relay_that_moves_stays_open_after_its_date() {
     let serving = Serving::start(&data, &[]);
     let address = serving.address();
     let own = address.to_string().replace("127.0.0.1", "127.0.0.9");
-    let soon = now().0 + 1_000;
+    let soon = now().0 + DUE_MS;
     let on = rfc3339(UnixMillis(soon));
     succeeded(&decommission(&data, &["--on", &on, "--successor", &own]));
     has_passed(soon).await;
