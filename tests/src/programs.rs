@@ -16,7 +16,8 @@ pub const PASSPHRASE: &str = "correct horse battery staple";
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The folder that holds the programs, which are brought up to date once a test process. `HEARKEN_PROGRAMS` names one of
-/// programs made before, so that a proof of hours runs with the same ones from its beginning to its end.
+/// programs made before, such as those of a release, which are taken as they are: so that a proof of hours runs with the
+/// same ones from its beginning to its end.
 ///
 /// # Errors
 /// When they do not build.
@@ -31,10 +32,6 @@ pub fn folder() -> Result<&'static Path> {
 fn build() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("HEARKEN_PROGRAMS") {
         return Ok(folder.into());
-    }
-    // Programs that are there already, such as those of a release, are taken as they are.
-    if let Some(folder) = std::env::var_os("HEARKEN_PROGRAMS") {
-        return Ok(PathBuf::from(folder));
     }
     let test = std::env::current_exe()?;
     let profile = test
@@ -150,11 +147,30 @@ impl Relay {
         Ok(relay)
     }
 
-    /// Starts it again, on the port that it had.
+    /// Starts it again, on the port that it had. Another socket of this machine may have been given that meanwhile: then
+    /// it is waited for.
     ///
     /// # Errors
     /// When it does not become ready.
     pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let begun = Instant::now();
+        loop {
+            match self.try_restart() {
+                Err(_) if self.port_is_taken() && begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn port_is_taken(&self) -> bool {
+        let bound = std::net::UdpSocket::bind(&self.listen);
+        bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    }
+
+    fn try_restart(&mut self) -> Result<()> {
         self.kill();
         let mut child = Command::new(self::folder()?.join("hearken-relay"))
             .args(["serve", "--json", "--allow-private-peers", "--host", "127.0.0.1", "--data"])

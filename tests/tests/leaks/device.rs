@@ -141,11 +141,6 @@ fn no_key_is_in_the_memory_of_a_program_that_has_closed_its_vault() {
     let mut word = Needles::default();
     word.text("word", WORD);
     assert_eq!(Search::new(&word).things_in(&image.0), ["word"], "the search still sees");
-    for hit in Search::new(&needles).through(&image.0) {
-        let place: &Place = image.0.iter().find(|place| place.name == hit.place).unwrap();
-        let around = &place.bytes[hit.at.saturating_sub(64)..(hit.at + 64).min(place.bytes.len())];
-        println!("DBG {hit:?} of {} {}", place.bytes.len(), data_encoding::HEXLOWER.encode(around));
-    }
     assert_eq!(Search::new(&needles).through(&image.0), []);
     drop(program.input);
     assert!(program.child.wait().unwrap().success());
