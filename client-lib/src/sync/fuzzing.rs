@@ -5,6 +5,7 @@ use hearken_proto::time::{UnixHour, UnixMillis};
 use prost::Message as _;
 use rand_core::CryptoRng;
 use rusqlite::types::Value;
+use zeroize::Zeroizing;
 
 use super::conversation::{self, Received};
 use super::packet::{Content, Fragment, Introduction, MailboxCard, Packet, Text};
@@ -136,6 +137,14 @@ impl Inbox {
             }
             Ok(waiting.into_iter().map(|cell| cell.blob).collect())
         })
+    }
+
+    /// The ratchet as it is stored; `None` before anybody has joined. It changes where a blob was opened, and only there.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn ratchet(&self) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        records::contact_secret(self.vault.database(), self.contact, "ratchet")
     }
 
     /// Reads everything back: lines of the conversation, and parts of messages that are not whole.

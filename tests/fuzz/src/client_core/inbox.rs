@@ -2,12 +2,16 @@
 //! gaps, and bytes that nobody sealed.
 //!
 //! Judged: nothing of it is an error of the vault or a panic; lines are well-formed; parts of messages that never become
-//! whole are kept for four messages at most; what the client writes in between opens at the peer.
+//! whole are kept for four messages at most; what nobody sealed changes no key; a lie that was refused changes nothing
+//! for what is honest, so it is shown, and what the client writes in between opens at the peer. A lie that was taken may
+//! harm the conversation of whoever told it: an offer of a KEM key that the peer does not hold is answered to that key,
+//! and the peer can open nothing more. Nobody can tell from outside whether a peer holds what it offers.
 
 use std::collections::BTreeSet;
 
 use hearken_client_lib::fuzzing::ratchet::{self, Lie};
 use hearken_client_lib::fuzzing::sync::{self, Inbox};
+use hearken_client_lib::ratchet::Ratchet;
 use hearken_client_lib::{MessageKind, VaultError};
 use hearken_proto::limits::{BLOB_LEN, TEXT_MAX};
 use hearken_proto::payload::Blob;
@@ -33,7 +37,8 @@ pub(super) fn any_lie(choices: &mut Choices<'_>) -> Lie {
         5 => lie.add = [u32::MAX / 2; 5],
         6 => lie.ratchet_key = Some([choices.byte(); 32]),
         7 => lie.length = Some(choices.u16()),
-        kind => lie.kem = u8::try_from(kind - 6).unwrap_or(0) + choices.byte() % 2,
+        // A key or a ciphertext that the peer has not, or nothing where it has.
+        kind => lie.kem = [2, 3, 1][kind - 8 + usize::from(choices.byte() % 2)],
     }
     lie
 }
@@ -41,88 +46,132 @@ pub(super) fn any_lie(choices: &mut Choices<'_>) -> Lie {
 /// Runs what the choices say a peer sends.
 pub(crate) fn hostile_peer(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let mut rng = ChaCha20Rng::from_seed([1; 32]);
-    let (mut inbox, mut peer) = Inbox::new(&mut rng).expect("a vault in memory");
-    let mut now = UnixMillis(20_000 * DAY_MS);
-    let mut sent: Vec<Sent> = Vec::new();
-    let mut has_lied = false;
+    let mut scene = Scene::new();
     for _ in 0..STEPS_MAX {
         if choices.is_over() {
             break;
         }
         match choices.byte() {
-            0..=59 => {
-                // A text of its own, so that it must be shown when it has come.
-                let number = u8::try_from(sent.len()).unwrap_or(u8::MAX);
-                let text = sync::text(now.0, &number.to_string());
-                let body = sync::fragment(&[number | 0x80; 16], 0, 1, &text);
-                let Ok(blob) = peer.encrypt(&mut rng, &body) else { continue };
-                let blob = Blob::new(blob);
-                let text = (!has_lied).then(|| number.to_string());
-                sent.push(Sent { blob: blob.clone(), text: text.clone(), at: now });
-                if !choices.one_in(5) {
-                    receive(&mut inbox, &blob, now, &mut rng);
-                    must_show(&mut inbox, text.as_deref());
-                }
-            }
-            60..=149 => {
-                let body = any_body(&mut choices);
-                let sealed = if choices.one_in(4) {
-                    has_lied = true;
-                    ratchet::forge(&peer, &any_lie(&mut choices), &body)
-                } else {
-                    peer.encrypt(&mut rng, &body).ok()
-                };
-                // At times it is lost, or comes later.
-                let Some(blob) = sealed.map(Blob::new) else { continue };
-                sent.push(Sent { blob: blob.clone(), text: None, at: now });
-                if !choices.one_in(5) {
-                    receive(&mut inbox, &blob, now, &mut rng);
-                }
-            }
-            150..=189 => {
-                let Some(again) = sent.get(choices.below(sent.len())) else { continue };
-                let mut bytes = *again.blob.as_bytes();
-                if choices.one_in(2) {
-                    bytes[usize::from(choices.u16()) % BLOB_LEN] ^= choices.byte();
-                }
-                let blob = Blob::new(Box::new(bytes));
-                receive(&mut inbox, &blob, now, &mut rng);
-                // What was passed over is opened for 22 days.
-                let in_time = now.since(again.at).as_millis() < u128::from(20 * DAY_MS);
-                if !has_lied && in_time && blob == again.blob {
-                    must_show(&mut inbox, again.text.as_deref());
-                }
-            }
-            190..=229 => {
-                let said = inbox.say("an answer", now, &mut rng).expect("a text is stored");
-                for blob in said {
-                    if !choices.one_in(4) {
-                        let opened = peer.decrypt(&mut rng, now.day(), blob.as_bytes());
-                        assert!(opened.is_ok(), "what the client seals opens: {:?}", opened.err());
-                    }
-                }
-            }
-            230..=245 => now.0 += DAY_MS * u64::from(choices.byte() % 30),
+            0..=59 => scene.peer_says(&mut choices),
+            60..=149 => scene.peer_sends(&mut choices),
+            150..=189 => scene.comes_again(&mut choices),
+            190..=229 => scene.client_says(&mut choices),
+            230..=245 => scene.now.0 += DAY_MS * u64::from(choices.byte() % 30),
             _ => {
-                receive(&mut inbox, &Blob::new(Box::new([choices.byte(); BLOB_LEN])), now, &mut rng)
+                let blob = Blob::new(Box::new([choices.byte(); BLOB_LEN]));
+                assert!(!scene.receive(&blob), "what nobody sealed changes keys");
             }
         }
-        judge(&mut inbox);
+        judge(&mut scene.inbox);
     }
 }
 
-/// A blob that the peer sealed, with the text that the client must show once it has come.
-struct Sent {
-    blob: Blob,
-    text: Option<String>,
-    at: UnixMillis,
+/// A client and its peer.
+struct Scene {
+    inbox: Inbox,
+    peer: Ratchet,
+    rng: ChaCha20Rng,
+    now: UnixMillis,
+    sent: Vec<Sent>,
+    /// A header that lied was taken: the peer's next honest message has a number that was used, at the least.
+    lie_taken: bool,
+    /// The lie was a KEM key that the peer does not hold: what the client answers to it the peer cannot open.
+    is_spoilt: bool,
 }
 
-fn must_show(inbox: &mut Inbox, text: Option<&str>) {
-    let Some(text) = text else { return };
-    let (lines, _) = inbox.look().expect("a history is read");
-    assert!(lines.iter().any(|line| line.text() == text), "an honest message is not shown");
+/// A blob that the peer sealed.
+#[derive(Clone)]
+struct Sent {
+    blob: Blob,
+    at: UnixMillis,
+    /// What the client must show once it has come.
+    text: Option<String>,
+    lie: Option<Lie>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let (inbox, peer) = Inbox::new(&mut rng).expect("a vault in memory");
+        let now = UnixMillis(20_000 * DAY_MS);
+        Self { inbox, peer, rng, now, sent: Vec::new(), lie_taken: false, is_spoilt: false }
+    }
+
+    /// An honest message, of a text of its own, so that it must be shown when it has come.
+    fn peer_says(&mut self, choices: &mut Choices<'_>) {
+        let number = u8::try_from(self.sent.len()).unwrap_or(u8::MAX);
+        let text = sync::text(self.now.0, &number.to_string());
+        let body = sync::fragment(&[number | 0x80; 16], 0, 1, &text);
+        let Ok(blob) = self.peer.encrypt(&mut self.rng, &body) else { return };
+        let text = (!self.lie_taken).then(|| number.to_string());
+        self.send(Sent { blob: Blob::new(blob), at: self.now, text, lie: None }, choices);
+    }
+
+    /// A packet that lies, at times under a header that lies.
+    fn peer_sends(&mut self, choices: &mut Choices<'_>) {
+        let body = any_body(choices);
+        let lie = choices.one_in(4).then(|| any_lie(choices));
+        let sealed = match &lie {
+            Some(lie) => ratchet::forge(&self.peer, lie, &body),
+            None => self.peer.encrypt(&mut self.rng, &body).ok(),
+        };
+        let Some(blob) = sealed.map(Blob::new) else { return };
+        self.send(Sent { blob, at: self.now, text: None, lie }, choices);
+    }
+
+    /// At times it is lost, or comes later.
+    fn send(&mut self, sent: Sent, choices: &mut Choices<'_>) {
+        self.sent.push(sent.clone());
+        if !choices.one_in(5) {
+            self.receive_sent(&sent);
+        }
+    }
+
+    fn comes_again(&mut self, choices: &mut Choices<'_>) {
+        let Some(again) = self.sent.get(choices.below(self.sent.len())).cloned() else { return };
+        let mut bytes = *again.blob.as_bytes();
+        if choices.one_in(2) {
+            bytes[usize::from(choices.u16()) % BLOB_LEN] ^= choices.byte();
+        }
+        let blob = Blob::new(Box::new(bytes));
+        if blob == again.blob {
+            self.receive_sent(&again);
+        } else {
+            assert!(!self.receive(&blob), "what was changed on its way changes keys");
+        }
+    }
+
+    fn client_says(&mut self, choices: &mut Choices<'_>) {
+        let said = self.inbox.say("an answer", self.now, &mut self.rng).expect("a text is stored");
+        for blob in said {
+            if !choices.one_in(4) {
+                let opened = self.peer.decrypt(&mut self.rng, self.now.day(), blob.as_bytes());
+                let holds = opened.is_ok() || self.is_spoilt;
+                assert!(holds, "what the client seals opens: {:?}", opened.err());
+            }
+        }
+    }
+
+    fn receive_sent(&mut self, sent: &Sent) {
+        let opened = self.receive(&sent.blob);
+        if let Some(lie) = sent.lie.filter(|_| opened) {
+            self.lie_taken = true;
+            self.is_spoilt |= lie.kem == 2;
+        }
+        // What was passed over is opened for 22 days.
+        let in_time = self.now.since(sent.at).as_millis() < u128::from(20 * DAY_MS);
+        if let Some(text) = sent.text.as_ref().filter(|_| in_time && !self.lie_taken) {
+            let (lines, _) = self.inbox.look().expect("a history is read");
+            assert!(lines.iter().any(|line| line.text() == text), "an honest message is not shown");
+        }
+    }
+
+    /// Whether it was opened, so that keys changed.
+    fn receive(&mut self, blob: &Blob) -> bool {
+        let before = self.inbox.ratchet().expect("keys are read");
+        receive(&mut self.inbox, blob, self.now, &mut self.rng);
+        before != self.inbox.ratchet().expect("keys are read")
+    }
 }
 
 fn receive(inbox: &mut Inbox, blob: &Blob, now: UnixMillis, rng: &mut ChaCha20Rng) {

@@ -31,7 +31,7 @@ use hearken_proto::wire::{self, Reason};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use self::relay::{Heard, Relays};
+use self::relay::{Heard, Pushed, Relays};
 use crate::Choices;
 
 const STEPS_MAX: usize = 64;
@@ -274,6 +274,18 @@ impl Driver {
     fn give(&mut self, link: ClientLink, cells: Vec<Cell>) {
         if self.links.contains_key(&link) && !cells.is_empty() {
             self.with(|client, now, rng| client.cells(link, cells, now, rng));
+            self.note_stored(link);
+        }
+    }
+
+    /// What came over a link is stored as soon as the client has taken it, or never.
+    fn note_stored(&mut self, link: ClientLink) {
+        let contacts = self.client().contacts().expect("contacts are read");
+        let client = self.client.as_mut().expect("a client");
+        let sessions = self.relays.sessions.iter_mut().filter(|((of, _), _)| *of == link);
+        for pushed in sessions.flat_map(|(_, session)| &mut session.pushed) {
+            let mut has = |id| client.has_seen(id, &pushed.blob).expect("a vault is read");
+            pushed.is_stored = pushed.is_stored || contacts.iter().any(|c| has(c.id()));
         }
     }
 
@@ -297,19 +309,9 @@ impl Driver {
         let Some(session) = self.relays.sessions.get_mut(&at) else { return };
         let Some((command, _)) = session.commands.back() else { return };
         let Some(Ask::Ack(ack)) = command.command else { return };
-        let cursor = ack.cursor;
-        let pushed = std::mem::take(&mut session.pushed);
-        let contacts = self.client().contacts().expect("contacts are read");
-        for (position, blob) in &pushed {
-            let is_stored = contacts.iter().any(|contact| {
-                self.client.as_mut().expect("a client").has_seen(contact.id(), blob).expect("read")
-            });
-            assert!(*position > cursor || is_stored, "acknowledged and not stored");
-        }
-        if let Some(session) = self.relays.sessions.get_mut(&at) {
-            session.pushed =
-                pushed.into_iter().filter(|(position, _)| *position > cursor).collect();
-        }
+        let is_stored = |pushed: &Pushed| pushed.is_stored || pushed.position > ack.cursor;
+        assert!(session.pushed.iter().all(is_stored), "acknowledged and not stored");
+        session.pushed.retain(|pushed| pushed.position > ack.cursor);
     }
 
     /// A relay takes what waits and answers the oldest command.
@@ -368,14 +370,15 @@ impl Driver {
         session.commands.pop_front();
         let mut cells = Vec::new();
         for _ in 0..=choices.byte() % 20 {
-            let cell = match choices.below(12) {
-                11 => session.say_anything(at.1, any_payload(choices), &mut self.rng),
+            let payload = match choices.below(12) {
+                11 => Some(any_payload(choices)),
                 kind => {
                     let (say, blob) = any_reply(kind, choices);
-                    session.say(at.1, say, blob, &mut self.rng)
+                    relay::payload(say, blob.as_ref())
                 }
             };
-            cells.extend(cell);
+            let Some(payload) = payload else { continue };
+            cells.extend(self.relays.say(at, payload, &mut self.rng));
         }
         self.give(at.0, cells);
     }
@@ -391,18 +394,14 @@ impl Driver {
         let mut cells = Vec::new();
         for _ in 0..=choices.byte() % 4 {
             let blob = self.any_blob(choices);
-            let Some(session) = self.relays.sessions.get_mut(&at) else { return };
+            let told = self.relays.told(at);
             let position = match choices.byte() {
-                0..=199 => session.last.saturating_add(1 + u64::from(choices.byte() % 2)),
+                0..=199 => told.saturating_add(1 + u64::from(choices.byte() % 2)),
                 _ => choices.number(),
             };
-            // What does not rise, or what no vault can hold, is passed over by the client and never acknowledged as such.
-            if position > session.last && i64::try_from(position).is_ok() {
-                session.last = position;
-                session.pushed.push((position, blob.clone()));
-            }
-            let push = Say::Push(wire::Delivery { position });
-            cells.extend(session.say(at.1, push, Some(blob), &mut self.rng));
+            let push = relay::payload(Say::Push(wire::Delivery { position }), Some(&blob));
+            let Some(push) = push else { continue };
+            cells.extend(self.relays.say(at, push, &mut self.rng));
         }
         self.give(at.0, cells);
     }

@@ -86,9 +86,16 @@ pub(super) struct Session {
     /// Commands not answered, oldest first.
     pub(super) commands: VecDeque<(Command, Option<Blob>)>,
     pub(super) watches: bool,
-    /// What was pushed that the client must have before it acknowledges it.
-    pub(super) pushed: Vec<(u64, Blob)>,
-    pub(super) last: u64,
+    /// What was pushed and is not acknowledged.
+    pub(super) pushed: Vec<Pushed>,
+}
+
+/// A blob that the client must have before it acknowledges it.
+pub(super) struct Pushed {
+    pub(super) position: u64,
+    pub(super) blob: Blob,
+    /// The client's vault had it once. That a copy of it is told by its hash holds for 22 days only.
+    pub(super) is_stored: bool,
 }
 
 /// Both relays and their sessions.
@@ -97,6 +104,9 @@ pub(super) struct Relays {
     pub(super) sessions: BTreeMap<(ClientLink, u64), Session>,
     /// Objects by id, chunk by chunk.
     pub(super) objects: BTreeMap<[u8; 32], Vec<Blob>>,
+    /// The highest position that the client was told of, by the key that reads the mailbox. One mailbox may be read in two
+    /// sessions at a time, and the client passes over what does not rise, whichever it comes in.
+    told: BTreeMap<[u8; 32], u64>,
     /// Blobs put, oldest first.
     pub(super) puts: VecDeque<Blob>,
     pub(super) work: u32,
@@ -118,6 +128,7 @@ impl Relays {
             keys: [RelayKeys::new(1), RelayKeys::new(2)],
             sessions: BTreeMap::new(),
             objects: BTreeMap::new(),
+            told: BTreeMap::new(),
             puts: VecDeque::new(),
             work: 0,
         }
@@ -159,7 +170,6 @@ impl Relays {
                     commands: VecDeque::new(),
                     watches: false,
                     pushed: Vec::new(),
-                    last: 0,
                 };
                 let is_new = self.sessions.insert((link, route), session).is_none();
                 assert!(is_new, "a route id used twice on a link");
@@ -219,7 +229,10 @@ impl Relays {
             }
             Some(Ask::Watch(watch)) => {
                 session.watches = true;
-                session.last = session.last.max(watch.after);
+                if let Some(key) = session.reads() {
+                    let told = self.told.entry(key).or_default();
+                    *told = watch.after.max(*told);
+                }
                 let watching = wire::Watching { claimed: true, ..wire::Watching::default() };
                 vec![(Say::Watching(watching), None)]
             }
@@ -237,7 +250,40 @@ impl Relays {
             }
             _ => done(),
         };
-        answers.into_iter().filter_map(|(say, blob)| session.say(at.1, say, blob, rng)).collect()
+        answers.into_iter().filter_map(|(say, blob)| session.answer(at.1, say, blob, rng)).collect()
+    }
+
+    /// The highest position that the client was told of the mailbox that a session reads.
+    pub(super) fn told(&self, at: (ClientLink, u64)) -> u64 {
+        let key = self.sessions.get(&at).and_then(Session::reads);
+        key.and_then(|key| self.told.get(&key)).copied().unwrap_or_default()
+    }
+
+    /// Says any bytes in a session, which answer something that is due or not.
+    pub(super) fn say(
+        &mut self,
+        at: (ClientLink, u64),
+        payload: Payload,
+        rng: &mut ChaCha20Rng,
+    ) -> Option<Cell> {
+        let session = self.sessions.get_mut(&at)?;
+        match payload.reply() {
+            Ok((Reply { reply: Some(Say::Push(push)) }, blob)) => {
+                let told = session.reads().map(|key| self.told.entry(key).or_default());
+                // What does not rise, or what no vault can hold, is passed over by the client and never acknowledged as such.
+                if let (Some(told), Some(blob)) = (told, blob)
+                    && push.position > *told
+                    && i64::try_from(push.position).is_ok()
+                {
+                    *told = push.position;
+                    let pushed = Pushed { position: push.position, blob, is_stored: false };
+                    session.pushed.push(pushed);
+                }
+            }
+            // Whatever it is may pass for any number of answers, and the client closes the session or not.
+            _ => session.due = session.due.saturating_sub(1),
+        }
+        session.seal.seal(at.1, payload, rng).ok()
     }
 
     /// Ends a session at the relay's side.
@@ -292,30 +338,25 @@ impl Session {
         assert!(tied, "a session that serves two mailboxes or objects");
     }
 
-    /// Says something, an answer that is due or not.
-    pub(super) fn say(
+    /// The key of the mailbox that is read here.
+    pub(super) fn reads(&self) -> Option<[u8; 32]> {
+        self.keys.iter().find(|(role, _)| *role == Role::Receive).map(|(_, key)| *key)
+    }
+
+    /// Gives an answer.
+    fn answer(
         &mut self,
         route: u64,
         say: Say,
         blob: Option<Blob>,
         rng: &mut ChaCha20Rng,
     ) -> Option<Cell> {
-        if !matches!(say, Say::Push(_)) {
-            self.due = self.due.saturating_sub(1);
-        }
-        let payload = Payload::of_reply(&Reply { reply: Some(say) }, blob.as_ref()).ok()?;
-        self.seal.seal(route, payload, rng).ok()
-    }
-
-    /// Says any bytes.
-    pub(super) fn say_anything(
-        &mut self,
-        route: u64,
-        payload: Payload,
-        rng: &mut ChaCha20Rng,
-    ) -> Option<Cell> {
-        // Whatever it is may pass for any number of answers, and the client closes the session or not.
         self.due = self.due.saturating_sub(1);
-        self.seal.seal(route, payload, rng).ok()
+        self.seal.seal(route, payload(say, blob.as_ref())?, rng).ok()
     }
+}
+
+/// What is said, as it goes into the seal.
+pub(super) fn payload(say: Say, blob: Option<&Blob>) -> Option<Payload> {
+    Payload::of_reply(&Reply { reply: Some(say) }, blob).ok()
 }
