@@ -4,12 +4,19 @@ pub use crate::core::fuzzing as rows;
 pub use crate::store::fjall::fuzzing as store;
 
 use crate::admin::Question;
+use crate::notice::Notice;
 
 /// A line on the administration socket, written again as it was understood.
 #[must_use]
 pub fn admin_question(line: &str) -> Option<String> {
     let question: Question = serde_json::from_str(line).ok()?;
     serde_json::to_string(&question).ok()
+}
+
+/// A notice of decommissioning as it lies in a folder or a backup, written again. `None` where it is refused.
+#[must_use]
+pub fn notice(text: &str) -> Option<String> {
+    Notice::parse(text)?.to_text()
 }
 
 /// The secret in a key file's content, where it is intact; the other way round with [`key_file_of`].

@@ -38,10 +38,20 @@ impl Notice {
     /// [`FolderError::Notice`] where it is not as written; [`FolderError::Io`].
     pub fn read(folder: &Folder) -> Result<Option<Self>, FolderError> {
         let Some(text) = folder.notice_text()? else { return Ok(None) };
-        let written: Written = serde_json::from_str(&text).map_err(|_| FolderError::Notice)?;
-        let successor = written.successor.map(|address| address.parse()).transpose();
-        let successor = successor.map_err(|_| FolderError::Notice)?;
-        Ok(Some(Self { on: UnixMillis(written.on_ms), successor }))
+        Self::parse(&text).ok_or(FolderError::Notice).map(Some)
+    }
+
+    /// As it is written; `None` where it is not.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let written: Written = serde_json::from_str(text).ok()?;
+        let successor = written.successor.map(|address| address.parse()).transpose().ok()?;
+        Some(Self { on: UnixMillis(written.on_ms), successor })
+    }
+
+    /// The text of it.
+    pub(crate) fn to_text(&self) -> Option<String> {
+        let successor = self.successor.as_ref().map(ToString::to_string);
+        serde_json::to_string(&Written { on_ms: self.on.0, successor }).ok()
     }
 
     /// Keeps it, synced, in place of an earlier one.
@@ -49,10 +59,7 @@ impl Notice {
     /// # Errors
     /// [`FolderError::Io`].
     pub fn write(&self, folder: &Folder) -> Result<(), FolderError> {
-        let successor = self.successor.as_ref().map(ToString::to_string);
-        let written = Written { on_ms: self.on.0, successor };
-        let text = serde_json::to_string(&written).map_err(|_| FolderError::Notice)?;
-        folder.write_notice(&text)
+        folder.write_notice(&self.to_text().ok_or(FolderError::Notice)?)
     }
 
     /// Whether the successor is the same relay elsewhere.

@@ -1,21 +1,29 @@
-//! What travels inside the ratchet as bytes, and a vault that receives it, for `tests/fuzz`. Not part of the interface.
+//! What travels inside the ratchet as bytes, a vault that receives it, and copies of one, for `tests/fuzz`. Not part of
+//! the interface.
+
+use std::fs;
+use std::path::Path;
 
 use hearken_proto::payload::Blob;
 use hearken_proto::time::{UnixHour, UnixMillis};
 use prost::Message as _;
 use rand_core::CryptoRng;
 use rusqlite::types::Value;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::conversation::{self, Received};
 use super::packet::{Content, Fragment, Introduction, MailboxCard, Packet, Text};
 use super::records::{self, NewContact, Stage};
-use super::{MIGRATIONS, messages};
+use super::{COPIES, MIGRATIONS, messages};
 use crate::contact::ContactId;
 use crate::handshake::{self, Inviter};
 use crate::message::{Message, MessageId, MessageKind, MessageState};
 use crate::ratchet::Ratchet;
-use crate::vault::{Vault, VaultError};
+use crate::vault::{KdfCost, Vault, VaultError};
+
+/// What opens [`honest_copy`].
+const COPY_PHRASE: &[u8] = b"passphrase";
 
 /// A packet's bytes, written again. `None` where they are none.
 #[must_use]
@@ -51,6 +59,67 @@ pub fn introduction(sender: &[u8], answer_to: Option<(&str, &[u8])>) -> Vec<u8> 
 #[must_use]
 pub fn text(sent_at_ms: u64, text: &str) -> Vec<u8> {
     Content { sent_at_ms, text: Some(Text { text: text.to_owned() }) }.encode_to_vec()
+}
+
+/// A copy of a vault that is made in `home`, in which one contact wrote `text`.
+///
+/// # Errors
+/// [`VaultError`].
+pub fn honest_copy(
+    home: &Path,
+    text: &str,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, VaultError> {
+    let (mut vault, _) = Vault::create(home, COPY_PHRASE, KdfCost::MINIMUM, MIGRATIONS, &mut *rng)?;
+    let contact = ContactId::from_bytes([1; 16]);
+    let new = NewContact {
+        id: contact,
+        name: None,
+        stage: Stage::Joined,
+        link: None,
+        link_hash: [3; 32],
+        expires_hour: 0,
+    };
+    let line = Message {
+        id: MessageId::from_bytes([2; 16]),
+        contact,
+        from_me: false,
+        kind: MessageKind::Text,
+        text: text.to_owned(),
+        sent_at: UnixMillis(1),
+        received_at: Some(UnixMillis(2)),
+        state: MessageState::Received,
+    };
+    vault.transaction(|tx| {
+        records::insert_contact(tx, &new)?;
+        messages::insert(tx, &line, true, false).map(drop)
+    })?;
+    let file = home.join("copy");
+    vault.backup(&file, COPIES, rng)?;
+    Ok(fs::read(file)?)
+}
+
+/// Makes a vault in `home` of a copy, which opens with the phrase of [`honest_copy`], and gives every text in it.
+///
+/// # Errors
+/// As `Vault::restore`.
+pub fn restored_copy(home: &Path, copy: &[u8]) -> Result<Vec<String>, VaultError> {
+    let vault = Vault::restore(home, copy, COPY_PHRASE, MIGRATIONS, COPIES)?;
+    let db = vault.database();
+    let mut texts = Vec::new();
+    for contact in records::contacts(db)? {
+        let lines = messages::history(db, contact.id(), usize::MAX)?;
+        let lines = lines.into_iter().filter(|line| line.kind == MessageKind::Text);
+        texts.extend(lines.map(|line| line.text));
+    }
+    Ok(texts)
+}
+
+/// A copy with its checksum put right, so that more than the checksum is looked at.
+#[must_use]
+pub fn checked_copy(copy: &[u8]) -> Vec<u8> {
+    let content = &copy[..copy.len().saturating_sub(32)];
+    [content, &Sha256::digest(content)[..]].concat()
 }
 
 /// An inviter's vault, in which one contact's blobs arrive.

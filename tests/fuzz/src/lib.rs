@@ -17,6 +17,7 @@
 
 mod choices;
 mod client;
+mod client_copy;
 mod client_core;
 mod proto_seal;
 mod proto_wire;
@@ -61,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     target("client-header", client::header, 1_237),
     target("client-state", client::state, 16_384),
     target("client-slots", client::slots, 916),
+    target("client-copy", client_copy::copy, 256),
     target("client-packet", client::packet, 1_161),
     target("client-records", client_core::damaged_records, 256),
     target("client-inbox", client_core::hostile_peer, 512),

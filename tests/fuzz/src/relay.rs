@@ -107,11 +107,13 @@ pub(super) fn manifests(input: &[u8]) {
     assert!(tables.is_none_or(|tables| tables.len() * 33 <= input.len()));
 }
 
-/// A line on the administration socket.
+/// A line on the administration socket, or a notice. What is read is written as something that reads the same.
 pub(super) fn admin(input: &[u8]) {
-    let Ok(line) = core::str::from_utf8(input) else { return };
-    if let Some(written) = fuzzing::admin_question(line) {
-        assert_eq!(fuzzing::admin_question(&written).as_ref(), Some(&written));
+    let Ok(text) = core::str::from_utf8(input) else { return };
+    for decode in [fuzzing::admin_question, fuzzing::notice] {
+        if let Some(written) = decode(text) {
+            assert_eq!(decode(&written).as_ref(), Some(&written));
+        }
     }
 }
 
@@ -154,6 +156,9 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         allow_private_peers = true\nforward = true\nadmission = \"open\"\npow_bits = 18\n\n[limits]\n\
         mailbox_blobs_max = 512\nmailboxes_max = 1000000\nstorage_bytes_max = 100000000000\n\
         disk_reserve_bytes = 268435456\nlinks_max = 20000\n";
+    let place = hearken_proto::ids::Fingerprint::from_bytes([7; 32]);
+    let notice =
+        format!("{{\"on_ms\":1900000000000,\"successor\":\"hearken://{place}@relay.example:1\"}}");
     let backup = bytes_of(&[
         Item::Relay {
             seed: Zeroizing::new([7; 32]),
@@ -161,7 +166,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
             made: UnixHour(480_000),
         },
         Item::Config(config.to_owned()),
-        Item::Notice("{}".to_owned()),
+        Item::Notice(notice.clone()),
         Item::DayKey { day: UnixDay(20_000), secret: Zeroizing::new(vec![9; 32]) },
         Item::Rows {
             space: Space::Day(UnixDay(20_000)),
@@ -179,6 +184,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("relay-key-files", fuzzing::key_file_of(&[7; 32])),
         ("relay-key-files", vec![7; EpochKey::LEN]),
         ("relay-admin", b"{\"request\":\"stats\"}\n".to_vec()),
+        ("relay-admin", notice.clone().into_bytes()),
         ("relay-backup", backup.clone()),
         ("relay-backup", backup[16..].to_vec()),
         ("relay-journals", journal()),

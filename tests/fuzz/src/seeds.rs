@@ -8,6 +8,7 @@ use rand_core::{Rng, SeedableRng};
 pub fn all() -> Vec<(&'static str, usize, Vec<u8>)> {
     let mut all = crate::proto_wire::seeds();
     all.extend(crate::client::seeds());
+    all.extend(crate::client_copy::seeds());
     all.extend(crate::relay::seeds());
     all.extend(sequences());
     let mut numbered = Vec::with_capacity(all.len());
