@@ -198,7 +198,7 @@ impl InlineRelay {
         self.core.handle_disk_bytes(bytes);
     }
 
-    /// From here on `lie` may change what readers are told, as an operator of another program could. A restart is
+    /// From here on `lie` may change what clients are told, as an operator of another program could. A restart is
     /// honest again.
     pub fn set_lie(&mut self, lie: impl FnMut(Told<'_>) + Send + 'static) {
         self.lie = Some(Box::new(lie));
@@ -299,6 +299,10 @@ impl InlineRelay {
             results.iter_mut().flatten().for_each(Outcome::have_read);
         }
         outcomes.extend(tickets.into_iter().zip(results));
+        if let Some(lie) = &mut self.lie {
+            let told = outcomes.iter_mut().filter_map(|(_, outcome)| outcome.as_mut().ok());
+            told.for_each(|outcome| lie(outcome.told_cells()));
+        }
         self.core.handle_outcomes(now, outcomes);
         true
     }

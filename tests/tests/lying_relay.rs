@@ -220,3 +220,34 @@ fn a_relay_that_forgets_everything_is_survived_by_both_sides() {
     assert_eq!(heard.missing, 1, "what the relay had acknowledged and lost is shown");
     pair.goes_on();
 }
+
+#[test]
+fn a_relay_that_seals_more_or_fewer_answers_than_asked_for_holds_nobody_and_nothing_is_lost() {
+    let pair = Pair::met(50);
+    for added in [1, 16, -1] {
+        pair.says("at the relay");
+        pair.relay.set_clock(-4 * 60);
+        let sent = pair.ben.run(&["send", "Amina", "on its way"]).unwrap();
+        assert_eq!(sent.lines[0]["state"], "queued");
+        pair.relay.set_clock(0);
+
+        pair.relay.answer_with_cells_added(added);
+        let lied_to =
+            [&pair.amina, &pair.ben].map(|one| one.run(&["receive", "--timeout", "2"]).unwrap());
+        pair.relay.answer_with_cells_added(0);
+        if added > 0 {
+            // What is too much comes before the first blob does.
+            refused(&lied_to[0], 1, "relay-misbehaved");
+        } else {
+            // An answer that never comes is waited for, with what comes meanwhile.
+            let in_time = |ended: &Ended| !ended.errors.contains("The time was up");
+            assert!(!lied_to.iter().any(in_time), "{lied_to:?}");
+        }
+        done(&pair.ben.run(&["receive"]).unwrap());
+        let mut lines = lied_to[0].lines.clone();
+        lines.extend(pair.amina.run(&["receive"]).unwrap().lines);
+        let texts: Vec<_> = lines.iter().map(|line| line["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["at the relay", "on its way"], "{added}");
+        pair.goes_on();
+    }
+}

@@ -21,9 +21,13 @@ pub struct WriteCommand(pub(super) Write);
 pub struct ReadCommand(pub(super) Read);
 
 /// What the core is told of a command.
-pub struct Outcome(pub(super) Answer);
+pub struct Outcome {
+    pub(super) answer: Answer,
+    /// Zero, but where a simulated operator lies: see [`Told::Cells`].
+    pub(super) cells_added: i32,
+}
 
-/// What an outcome tells a reader, to be changed by a simulated operator who lies. See
+/// What an outcome tells a client, to be changed by a simulated operator who lies. See
 /// [`crate::simulation::InlineRelay::set_lie`].
 pub enum Told<'a> {
     /// Blobs of a mailbox with their positions, ascending.
@@ -32,12 +36,23 @@ pub enum Told<'a> {
     Newest(&'a mut u64),
     /// Chunks of an object.
     Chunks(&'a mut Vec<Blob>),
+    /// How many cells more than the client asked for are sealed as the answer, or fewer. Zero until it is changed.
+    Cells(&'a mut i32),
 }
 
 impl Outcome {
+    pub(super) fn honest(answer: Answer) -> Self {
+        Self { answer, cells_added: 0 }
+    }
+
+    /// The length of the answer.
+    pub(crate) fn told_cells(&mut self) -> Told<'_> {
+        Told::Cells(&mut self.cells_added)
+    }
+
     /// What a reader is told; `None` where the command was no read, or was refused.
     pub(crate) fn told(&mut self) -> Option<Told<'_>> {
-        match &mut self.0 {
+        match &mut self.answer {
             Answer::Blobs { blobs, .. } => Some(Told::Blobs(blobs)),
             Answer::Watching { newest, .. } => Some(Told::Newest(newest)),
             Answer::Chunks { blobs, .. } => Some(Told::Chunks(blobs)),
@@ -47,7 +62,7 @@ impl Outcome {
 
     /// Has what was stored read again for whoever watches, so that [`Outcome::told`] speaks of every blob.
     pub(crate) fn have_read(&mut self) {
-        if let Answer::Stored { blob, .. } = &mut self.0 {
+        if let Answer::Stored { blob, .. } = &mut self.answer {
             *blob = None;
         }
     }

@@ -41,7 +41,7 @@ impl Command for WriteCommand {
             }
             Write::Sweep => sweep::sweep(tx, now),
         };
-        answer.map(Outcome)
+        answer.map(Outcome::honest)
     }
 }
 
@@ -61,6 +61,6 @@ impl Query for ReadCommand {
                 object_read::get(store, keys, object, first, max, hour)
             }
         };
-        answer.map(Outcome)
+        answer.map(Outcome::honest)
     }
 }

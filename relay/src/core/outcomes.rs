@@ -48,7 +48,8 @@ impl LastHop {
         result: Result<Outcome, StoreError>,
     ) -> Option<Swept> {
         let pending = self.pending.remove(&ticket)?;
-        let mut result = result.map(|outcome| outcome.0);
+        let cells_added = result.as_ref().map_or(0, |outcome| outcome.cells_added);
+        let mut result = result.map(|outcome| outcome.answer);
         if result.is_err() {
             base.totals.store_failures += 1;
         }
@@ -70,7 +71,7 @@ impl LastHop {
                     let stored = Stored { after: *after, position: *position, touch: *touch };
                     self.notice(base, now, mailbox, stored, blob.take());
                 }
-                self.handle_answer(base, now, key, ticket, result);
+                self.handle_answer(base, now, key, ticket, result, cells_added);
                 self.unpark(base, key.link);
                 None
             }
@@ -145,9 +146,11 @@ impl LastHop {
         key: RouteKey,
         ticket: Ticket,
         result: Result<Answer, StoreError>,
+        cells_added: i32,
     ) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let Some((cells, effect)) = session.asked(ticket) else { return };
+        let cells = cells.saturating_add_signed(cells_added);
         count(base, effect, &result);
         let mut touched = None;
         let mut is_unwatched = None;

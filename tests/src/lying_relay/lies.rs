@@ -58,6 +58,7 @@ pub(super) struct Lies {
     pub(super) promises_more: bool,
     pub(super) order: Order,
     pub(super) chunks: Option<usize>,
+    pub(super) cells_added: i32,
     /// Every blob that was told or withheld, and what was decided about it.
     told: Vec<(Box<[u8; BLOB_LEN]>, Delivery)>,
 }
@@ -90,6 +91,7 @@ impl Lies {
                     chunks.resize(count, first);
                 }
             }
+            Told::Cells(added) => *added = self.cells_added,
             Told::Newest(_) => {}
         }
     }

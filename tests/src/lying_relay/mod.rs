@@ -1,7 +1,7 @@
 //! A relay that can be told to lie: the real core behind real QUIC, with an operator who changes what it says.
 //!
 //! Everything is as in `hearken-relay` but for the store, which is in memory, and the four places where a dishonest
-//! operator of another program could step in: the clock, what readers are told of mailboxes, the chunks of objects, and
+//! operator of another program could step in: the clock, what clients are told of mailboxes, the chunks of objects, and
 //! the cells on the link. It is honest until told otherwise. Deliberately not here: forwarding to other relays.
 
 mod lies;
@@ -129,6 +129,12 @@ impl LyingRelay {
     /// From here on readers of objects are given so many chunks instead of those they asked for.
     pub fn answer_with_chunks(&self, count: Option<usize>) {
         self.lies().chunks = count;
+    }
+
+    /// From here on so many cells more than were asked for are sealed as each answer of the store's, or fewer. Those that
+    /// are too many say that nothing is there.
+    pub fn answer_with_cells_added(&self, added: i32) {
+        self.lies().cells_added = added;
     }
 
     /// What becomes of the next sealed cells that it sends to anybody, in their order.
