@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::packet::{
     Content, FRAGMENT_MAX, FRAGMENTS_MAX, Fragment, Introduction, MailboxCard, Packet, Text,
 };
+use super::parts::{self, Arrival, GivenUp, Joined, Part};
 use super::records::{self, Mailbox, Stage};
 use super::{RELAY_ADDRESS_MAX, messages};
 use crate::contact::ContactId;
@@ -45,6 +46,7 @@ pub(crate) struct Received {
 struct Opened {
     body: Zeroizing<Vec<u8>>,
     passed_over: u32,
+    late: bool,
 }
 
 /// Opens and stores one blob.
@@ -64,26 +66,9 @@ pub(crate) fn receive(
     messages::mark_seen(tx, id, &hash, now.day())?;
     let mut lines = Vec::new();
     match open(tx, id, blob, now, rng, received)? {
-        Some(opened) => {
-            // A number that was passed over may be that of a blob that came and could not be opened: one gap, not two.
-            let passed_over = opened.passed_over.saturating_sub(records::take_unopened(tx, id)?);
-            if passed_over > 0 {
-                lines.extend(gap(tx, id, passed_over, now, rng)?);
-            }
-            match Packet::decode(&opened.body[..]) {
-                Ok(packet) => {
-                    if let Some(introduction) = packet.introduction {
-                        meet(tx, id, &introduction, rng, received)?;
-                    }
-                    if let Some(fragment) = packet.fragment {
-                        lines.extend(join_fragment(tx, id, fragment, contact.blocked, now, rng)?);
-                    }
-                }
-                Err(_) => lines.extend(gap(tx, id, 1, now, rng)?),
-            }
-        }
+        Some(opened) => lines = read(tx, id, &opened, contact.blocked, now, rng, received)?,
         None => {
-            records::count_unopened(tx, id)?;
+            records::count_unopened(tx, id, 1)?;
             lines.extend(gap(tx, id, 1, now, rng)?);
         }
     }
@@ -91,6 +76,56 @@ pub(crate) fn receive(
         received.messages.extend(lines);
     }
     Ok(())
+}
+
+/// Takes what a blob said: lines to show, in order.
+fn read(
+    tx: &Connection,
+    id: ContactId,
+    opened: &Opened,
+    blocked: bool,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+    received: &mut Received,
+) -> Result<Vec<Message>, VaultError> {
+    let mut lines = Vec::new();
+    let Opened { passed_over, late, .. } = *opened;
+    let arrival = Arrival { passed_over, late, today: now.day() };
+    // A number that was passed over may be that of a cell that is shown as missing already: one gap, not two.
+    let shown = records::take_unopened(tx, id)?;
+    if passed_over > shown {
+        lines.extend(gap(tx, id, passed_over - shown, now, rng)?);
+    }
+    let Ok(packet) = Packet::decode(&opened.body[..]) else {
+        parts::pass_over(tx, id, None, arrival)?;
+        lines.extend(gap(tx, id, 1, now, rng)?);
+        return Ok(lines);
+    };
+    if let Some(introduction) = packet.introduction {
+        meet(tx, id, &introduction, rng, received)?;
+    }
+    let Some(mut fragment) = packet.fragment else {
+        parts::pass_over(tx, id, None, arrival)?;
+        return Ok(lines);
+    };
+    let body = Zeroizing::new(core::mem::take(&mut fragment.body));
+    let part = part_of(&fragment, &body);
+    parts::pass_over(tx, id, part, arrival)?;
+    match part {
+        None => lines.extend(gap(tx, id, 1, now, rng)?),
+        Some(_) if blocked => {}
+        Some(part) if part.count > 1 && messages::has_come(tx, id, part.message)? => {
+            // Of a text that was given up, what is behind this part is shown as missing and can still be passed over.
+            records::count_unopened(tx, id, shown.saturating_sub(passed_over.saturating_add(1)))?;
+        }
+        Some(part) => {
+            lines.extend(join_part(tx, id, part, arrival, now, rng)?);
+            for given_up in parts::give_up_many(tx, id)? {
+                lines.extend(give_up(tx, &given_up, now, rng)?);
+            }
+        }
+    }
+    Ok(lines)
 }
 
 /// Opens a blob and stores the state that it leaves; `None` where it cannot be opened, and then nothing changes.
@@ -117,7 +152,11 @@ fn open(
         if answered && records::outgoing(tx, id)?.is_some_and(|outgoing| outgoing.claimed) {
             records::forget_claim_key(tx, id)?;
         }
-        return Ok(Some(Opened { body: opened.body, passed_over: opened.passed_over }));
+        return Ok(Some(Opened {
+            body: opened.body,
+            passed_over: opened.passed_over,
+            late: opened.late,
+        }));
     }
     let Some(state) = records::contact_secret(tx, id, "inviter")? else { return Ok(None) };
     let inviter = Inviter::from_bytes(&state).map_err(|_| VaultError::damaged_record())?;
@@ -129,7 +168,8 @@ fn open(
     records::set_contact(tx, id, "link", None::<Vec<u8>>)?;
     notice(tx, id, Notice::Joined, now, rng)?;
     received.joined = true;
-    Ok(Some(Opened { body: accepted.opened.body, passed_over: accepted.opened.passed_over }))
+    let opened = accepted.opened;
+    Ok(Some(Opened { body: opened.body, passed_over: opened.passed_over, late: opened.late }))
 }
 
 /// Takes what the other side says of itself.
@@ -252,27 +292,30 @@ fn seal(
     records::set_contact(tx, id, "ratchet", ratchet.to_bytes().to_vec())
 }
 
-fn join_fragment(
+/// A part that keeps to the limits.
+fn part_of<'a>(fragment: &Fragment, body: &'a [u8]) -> Option<Part<'a>> {
+    let Fragment { message, index, count, body: _ } = fragment;
+    let holds = (1..=FRAGMENTS_MAX).contains(count) && index < count && body.len() <= FRAGMENT_MAX;
+    let message = MessageId::from_bytes(message.as_slice().try_into().ok()?);
+    holds.then_some(Part { message, place: *index, count: *count, body })
+}
+
+fn join_part(
     tx: &Connection,
     id: ContactId,
-    fragment: Fragment,
-    blocked: bool,
+    part: Part<'_>,
+    arrival: Arrival,
     now: UnixMillis,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Option<Message>, VaultError> {
-    let holds = (1..=FRAGMENTS_MAX).contains(&fragment.count)
-        && fragment.index < fragment.count
-        && fragment.body.len() <= FRAGMENT_MAX;
-    let message = <[u8; 16]>::try_from(fragment.message.as_slice());
-    let (true, Ok(message)) = (holds, message) else { return gap(tx, id, 1, now, rng) };
-    if blocked {
-        return Ok(None);
-    }
-    let message = MessageId::from_bytes(message);
-    let body = Zeroizing::new(fragment.body);
-    let whole =
-        messages::add_fragment(tx, id, message, fragment.index, fragment.count, &body, now.day())?;
-    let Some(whole) = whole else { return Ok(None) };
+    let message = part.message;
+    let whole = match parts::add(tx, id, part, arrival)? {
+        Joined::Waits => return Ok(None),
+        Joined::Contradicts => {
+            return give_up(tx, &GivenUp { contact: id, message, missing: 1 }, now, rng);
+        }
+        Joined::Whole(whole) => whole,
+    };
     let content = Content::decode(&whole[..]).ok();
     let text = content.as_ref().and_then(|content| content.text.as_ref());
     let (Some(content), Some(text)) = (&content, text) else { return gap(tx, id, 1, now, rng) };
@@ -290,6 +333,40 @@ fn join_fragment(
         state: MessageState::Received,
     };
     Ok(messages::insert(tx, &message, true, false)?.then_some(message))
+}
+
+/// Shows what is missing of a text whose parts were dropped, unless it was shown when it was passed over. The line has the
+/// text's own id, so that a part that comes later is known for what it is, and nothing is made of it.
+fn give_up(
+    tx: &Connection,
+    given_up: &GivenUp,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Option<Message>, VaultError> {
+    let GivenUp { contact, message, missing } = *given_up;
+    let blocked = records::contact(tx, contact)?.is_none_or(|contact| contact.blocked);
+    if blocked || missing == 0 {
+        return Ok(None);
+    }
+    records::count_unopened(tx, contact, missing)?;
+    let line = Message { id: message, ..line(contact, MessageKind::Gap { missing }, now, rng) };
+    messages::insert(tx, &line, true, false)?;
+    Ok(Some(line))
+}
+
+/// Drops what is too old to matter: hashes of blobs that no relay holds, and parts of texts whose rest has not come.
+/// Lines to show, in order.
+pub(crate) fn sweep(
+    tx: &Connection,
+    now: UnixMillis,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Vec<Message>, VaultError> {
+    messages::sweep_seen(tx, now.day())?;
+    let mut lines = Vec::new();
+    for given_up in parts::give_up_old(tx, now.day())? {
+        lines.extend(give_up(tx, &given_up, now, rng)?);
+    }
+    Ok(lines)
 }
 
 /// Shows that so many cells are missing. Several in a row are one line, and a blocked contact has none.
@@ -343,169 +420,5 @@ fn line(
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use hearken_proto::time::UnixHour;
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng;
-
-    use super::*;
-    use crate::handshake;
-    use crate::sync::MIGRATIONS;
-    use crate::sync::records::NewContact;
-    use crate::vault::Vault;
-
-    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-
-    /// An inviter's vault, and the ratchet of somebody who has joined.
-    struct Pair {
-        vault: Vault,
-        joiner: Ratchet,
-        contact: ContactId,
-        rng: ChaCha20Rng,
-    }
-
-    impl Pair {
-        fn new() -> Self {
-            let mut rng = ChaCha20Rng::seed_from_u64(1);
-            let mut vault = Vault::open_in_memory(MIGRATIONS).unwrap();
-            let contact = ContactId::from_bytes([1; 16]);
-            let inviter = Inviter::create(&mut rng, "relay", &[2; 32], UnixHour(u32::MAX)).unwrap();
-            let joined = handshake::join(&mut rng, inviter.link_secret(), inviter.card()).unwrap();
-            vault
-                .transaction(|tx| {
-                    let new = NewContact {
-                        id: contact,
-                        name: None,
-                        stage: Stage::Invited,
-                        link: Some("link"),
-                        link_hash: [3; 32],
-                        expires_hour: u32::MAX,
-                    };
-                    records::insert_contact(tx, &new)?;
-                    records::set_contact(tx, contact, "inviter", inviter.to_bytes().to_vec())
-                })
-                .unwrap();
-            Self { vault, joiner: joined.ratchet, contact, rng }
-        }
-
-        fn says(&mut self, message: u8, sent_at_ms: u64, text: &str) -> Blob {
-            let content = Content { sent_at_ms, text: Some(Text { text: text.to_owned() }) };
-            let packet = content.into_packets([message; 16]).remove(0);
-            Blob::new(self.joiner.encrypt(&mut self.rng, &packet.encode_to_vec()).unwrap())
-        }
-
-        fn receive(&mut self, blob: &Blob) -> Vec<Message> {
-            let (contact, rng) = (self.contact, &mut self.rng);
-            let received = self.vault.transaction(|tx| {
-                let mut received = Received::default();
-                receive(tx, contact, blob, NOW, rng, &mut received)?;
-                Ok::<_, VaultError>(received)
-            });
-            received.unwrap().messages
-        }
-
-        fn missing(&self) -> u32 {
-            let lines = messages::history(self.vault.database(), self.contact, 100).unwrap();
-            let missing = lines.iter().map(|line| match line.kind {
-                MessageKind::Gap { missing } => missing,
-                _ => 0,
-            });
-            missing.sum()
-        }
-    }
-
-    #[test]
-    fn a_writers_clock_may_say_anything() {
-        let mut pair = Pair::new();
-        let blob = pair.says(1, u64::MAX, "from the end of time");
-        let messages = pair.receive(&blob);
-        assert_eq!(messages[0].text(), "from the end of time");
-        assert_eq!(messages[0].sent_at(), UnixMillis(SENT_AT_MAX));
-    }
-
-    #[test]
-    fn a_blob_that_comes_again_changes_nothing() {
-        let mut pair = Pair::new();
-        let blob = pair.says(1, 1, "once");
-        assert_eq!(pair.receive(&blob).len(), 1);
-        assert!(pair.receive(&blob).is_empty());
-        assert_eq!(pair.missing(), 0);
-        // A message sealed again after a rollback of its writer has the same id: it is shown once.
-        let again = pair.says(1, 1, "once");
-        assert!(pair.receive(&again).is_empty());
-    }
-
-    #[test]
-    fn what_cannot_be_opened_is_one_gap_and_what_comes_after_is_read() {
-        let mut pair = Pair::new();
-        let (first, lost, next) =
-            (pair.says(1, 1, "first"), pair.says(2, 2, "lost"), pair.says(3, 3, "next"));
-        pair.receive(&first);
-        let mut garbled = *lost.as_bytes();
-        garbled[2_000] ^= 1;
-        pair.receive(&Blob::new(Box::new(garbled)));
-        assert_eq!(pair.missing(), 1);
-        assert_eq!(pair.receive(&next)[0].text(), "next");
-        assert_eq!(pair.missing(), 1, "the number passed over is the one that was garbled");
-        let (dropped, after) = (pair.says(4, 4, "dropped"), pair.says(5, 5, "after"));
-        drop(dropped);
-        pair.receive(&after);
-        assert_eq!(pair.missing(), 2);
-    }
-
-    #[test]
-    fn a_gap_that_becomes_wider_while_it_is_shown_is_shown_again() {
-        let mut pair = Pair::new();
-        let (first, lost) =
-            (pair.says(1, 1, "first"), [pair.says(2, 2, "a"), pair.says(3, 3, "b")]);
-        pair.receive(&first);
-        let [earlier, later] = lost.map(|blob| {
-            let mut garbled = *blob.as_bytes();
-            garbled[2_000] ^= 1;
-            Blob::new(Box::new(garbled))
-        });
-        let mark_all = |pair: &mut Pair, shown: &[Message]| {
-            let marked = |tx: &rusqlite::Transaction<'_>| {
-                shown.iter().try_for_each(|line| messages::mark_shown(tx, line))
-            };
-            pair.vault.transaction(marked).unwrap();
-        };
-        let unshown = |pair: &Pair| messages::unshown(pair.vault.database()).unwrap();
-        pair.receive(&earlier);
-        let shown = unshown(&pair);
-        pair.receive(&later);
-        mark_all(&mut pair, &shown);
-        let left = unshown(&pair);
-        assert_eq!(left.len(), 1, "everything else was seen");
-        assert_eq!(left[0].kind, MessageKind::Gap { missing: 2 });
-        mark_all(&mut pair, &left);
-        assert!(unshown(&pair).is_empty());
-    }
-
-    #[test]
-    fn a_blocked_contact_is_dropped_unseen() {
-        let mut pair = Pair::new();
-        let (first, second) = (pair.says(1, 1, "first"), pair.says(2, 2, "second"));
-        pair.receive(&first);
-        let contact = pair.contact;
-        pair.vault.transaction(|tx| records::set_contact(tx, contact, "blocked", 1)).unwrap();
-        assert!(pair.receive(&second).is_empty());
-        let history = messages::history(pair.vault.database(), contact, 100).unwrap();
-        assert!(!history.iter().any(|line| line.text() == "second"));
-    }
-
-    #[test]
-    fn fragments_that_lie_about_themselves_are_gaps() {
-        let mut pair = Pair::new();
-        for (index, count) in [(0, 0), (1, 1), (0, FRAGMENTS_MAX + 1), (u32::MAX, 2)] {
-            let fragment = Fragment { message: vec![1; 16], index, count, body: vec![1] };
-            let packet = Packet { introduction: None, fragment: Some(fragment) };
-            let body = packet.encode_to_vec();
-            let blob = Blob::new(pair.joiner.encrypt(&mut pair.rng, &body).unwrap());
-            pair.receive(&blob);
-        }
-        assert_eq!(pair.missing(), 4);
-    }
-}
+#[path = "conversation_tests.rs"]
+mod tests;

@@ -3,7 +3,6 @@
 use hearken_proto::payload::Blob;
 use hearken_proto::time::{UnixDay, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use zeroize::Zeroizing;
 
 use crate::contact::ContactId;
 use crate::message::{Message, MessageId, MessageKind, MessageState, Notice};
@@ -11,8 +10,6 @@ use crate::vault::VaultError;
 
 /// Days for which the hash of a received blob is kept: a day longer than a relay keeps the blob.
 pub(crate) const SEEN_DAYS: u32 = hearken_proto::limits::SKIPPED_DAYS_MAX;
-/// Messages of one contact of which parts are kept at once: they come in order, so one is usual.
-const PARTIAL_MESSAGES_MAX: i64 = 4;
 
 /// A cell of the outbox.
 pub(crate) struct OutboxCell {
@@ -131,6 +128,19 @@ pub(crate) fn message(db: &Connection, id: MessageId) -> Result<Option<Message>,
         [&id.as_bytes()[..]],
     )?
     .pop())
+}
+
+/// Whether a line that came has this id: a text, or the gap that stands for one that was given up.
+pub(crate) fn has_come(
+    db: &Connection,
+    contact: ContactId,
+    id: MessageId,
+) -> Result<bool, VaultError> {
+    Ok(db
+        .prepare_cached("SELECT 1 FROM message WHERE contact = ?1 AND id = ?2 AND from_me = 0")?
+        .query_row(params![&contact.as_bytes()[..], &id.as_bytes()[..]], |_| Ok(()))
+        .optional()?
+        .is_some())
 }
 
 /// Messages that came and were not shown, oldest first.
@@ -281,61 +291,8 @@ pub(crate) fn mark_seen(
     Ok(())
 }
 
-/// Drops what is too old to matter: hashes of blobs that no relay holds, and parts whose rest cannot come.
-pub(crate) fn sweep(db: &Connection, today: UnixDay) -> Result<(), VaultError> {
-    let oldest = today.0.saturating_sub(SEEN_DAYS);
-    db.execute("DELETE FROM seen WHERE day < ?1", [oldest])?;
-    db.execute("DELETE FROM fragment WHERE day < ?1", [oldest])?;
+/// Drops hashes of blobs that no relay holds any more.
+pub(crate) fn sweep_seen(db: &Connection, today: UnixDay) -> Result<(), VaultError> {
+    db.execute("DELETE FROM seen WHERE day < ?1", [today.0.saturating_sub(SEEN_DAYS)])?;
     Ok(())
-}
-
-/// Keeps a part of a message, and gives the whole when it was the last one missing.
-pub(crate) fn add_fragment(
-    db: &Connection,
-    contact: ContactId,
-    message: MessageId,
-    place: u32,
-    count: u32,
-    body: &[u8],
-    today: UnixDay,
-) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
-    let key = (&contact.as_bytes()[..], &message.as_bytes()[..]);
-    if count == 1 {
-        return Ok(Some(Zeroizing::new(body.to_vec())));
-    }
-    db.prepare_cached(
-        "INSERT OR IGNORE INTO fragment (contact, message, place, count, day, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![key.0, key.1, place, count, today.0, body])?;
-    let (have, agree): (u32, bool) = db
-        .prepare_cached("SELECT count(*), min(count) = max(count) FROM fragment WHERE contact = ?1 AND message = ?2")?
-        .query_row(params![key.0, key.1], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let whole = if have == count && agree {
-        let mut statement = db.prepare_cached(
-            "SELECT body FROM fragment WHERE contact = ?1 AND message = ?2 ORDER BY place",
-        )?;
-        let mut rows = statement.query(params![key.0, key.1])?;
-        let mut whole = Zeroizing::new(Vec::new());
-        while let Some(row) = rows.next()? {
-            whole.extend_from_slice(
-                row.get_ref(0)?.as_blob().map_err(|_| VaultError::damaged_record())?,
-            );
-        }
-        Some(whole)
-    } else {
-        None
-    };
-    if whole.is_some() || !agree {
-        db.execute(
-            "DELETE FROM fragment WHERE contact = ?1 AND message = ?2",
-            params![key.0, key.1],
-        )?;
-    }
-    // The parts of the messages begun last stay; older ones cannot become whole any more in a mailbox that is in order.
-    db.prepare_cached(
-        "DELETE FROM fragment WHERE contact = ?1 AND message NOT IN (
-             SELECT message FROM fragment WHERE contact = ?1 GROUP BY message ORDER BY max(rowid) DESC LIMIT ?2)",
-    )?
-    .execute(params![key.0, PARTIAL_MESSAGES_MAX])?;
-    Ok(whole)
 }

@@ -1,7 +1,7 @@
 //! The engine of a client and what it is made of.
 //!
 //! `engine` brings everything forward; `sender` and `receiver` are the two ends of a contact's mailboxes; `errand` is
-//! what needs a session once; `conversation` opens, seals and stores; `records` and `messages` are the rows. No network
+//! what needs a session once; `conversation` opens, seals and stores; `records`, `messages` and `parts` are the rows. No network
 //! IO: a shell ([`crate::Client`]) carries out what the engine asks for.
 #![deny(clippy::disallowed_methods)]
 
@@ -14,6 +14,7 @@ mod errand;
 pub mod fuzzing;
 pub(crate) mod messages;
 mod packet;
+mod parts;
 mod receiver;
 pub(crate) mod records;
 mod schema;

@@ -412,9 +412,12 @@ pub(crate) fn contact_secret(
     Ok(value.flatten().map(Zeroizing::new))
 }
 
-/// One more blob came that could not be opened.
-pub(crate) fn count_unopened(db: &Connection, id: ContactId) -> Result<(), VaultError> {
-    db.execute("UPDATE contact SET unopened = unopened + 1 WHERE id = ?1", [&id.as_bytes()[..]])?;
+/// So many more cells are shown as missing, whose numbers the next that opens may find passed over.
+pub(crate) fn count_unopened(db: &Connection, id: ContactId, cells: u32) -> Result<(), VaultError> {
+    db.execute(
+        "UPDATE contact SET unopened = unopened + ?2 WHERE id = ?1",
+        params![&id.as_bytes()[..], cells],
+    )?;
     Ok(())
 }
 

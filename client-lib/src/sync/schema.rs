@@ -86,13 +86,15 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_of ON outbox (contact, seq);
 
--- Parts of messages that are not whole yet.
+-- Parts of messages that are not whole yet. day: when it came, or when parts that are missing were passed over. told: how
+-- many parts of its message have not come and were shown as missing, the same in all of them.
 CREATE TABLE fragment (
     contact BLOB NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
     message BLOB NOT NULL,
     place INTEGER NOT NULL,
     count INTEGER NOT NULL,
     day INTEGER NOT NULL,
+    told INTEGER NOT NULL DEFAULT 0,
     body BLOB NOT NULL,
     PRIMARY KEY (contact, message, place)
 );

@@ -278,7 +278,9 @@ impl Model {
             )));
         }
         for written in of.written.iter().filter(|written| written.from == from) {
-            let shown = lines.iter().any(|line| !line.is_from_me() && line.id() == written.id);
+            // A gap that stands for a text has its id.
+            let is_it = |line: &&Message| !line.is_from_me() && line.id() == written.id;
+            let shown = lines.iter().filter(is_it).any(|line| line.kind() == MessageKind::Text);
             let whole =
                 !written.sealed.is_empty() && written.sealed.iter().all(|at| of.sealed[*at].seen);
             // Parts of a text are kept as long as relays keep blobs: those that came before may have gone.

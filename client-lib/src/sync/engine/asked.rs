@@ -10,11 +10,12 @@ use rand_core::CryptoRng;
 use super::{Engine, Mode, SyncOutcome};
 use crate::contact::ContactId;
 use crate::error::ClientError;
+use crate::event::Event;
 use crate::invitation::InvitationLink;
 use crate::message::{Message, MessageId, MessageState};
 use crate::route::SessionId;
 use crate::sync::closings;
-use crate::sync::conversation::{self};
+use crate::sync::conversation;
 use crate::sync::errand::{ERRAND_TIME, Errand, ErrandId, InviteErrand, JoinErrand};
 use crate::sync::messages;
 use crate::sync::receiver::Receiver;
@@ -56,7 +57,7 @@ impl Engine {
         now: UnixMillis,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), VaultError> {
-        self.expire(now)?;
+        self.expire(now, rng)?;
         let receivers = self.receivers.values_mut();
         receivers.for_each(|receiver| receiver.begin_anew(&mut self.router));
         self.senders.values_mut().for_each(Sender::begin_anew);
@@ -95,16 +96,24 @@ impl Engine {
     /// What is too old to matter goes. So do the secrets of invitations that expired so long ago that their mailbox has
     /// gone too: somebody may have joined in time while this side was away. Usually the relay says before whether
     /// anybody did.
-    pub(super) fn expire(&mut self, now: UnixMillis) -> Result<(), VaultError> {
+    pub(super) fn expire(
+        &mut self,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), VaultError> {
         let gone = UnixHour(now.hour().0.saturating_sub(MAILBOX_IDLE_DAYS * 24));
         let expired = records::expired_invitations(self.vault.database(), gone)?;
-        self.vault.transaction(|tx| {
+        let lines = self.vault.transaction(|tx| {
             for id in &expired {
                 records::forget_invitation(tx, *id)?;
             }
             records::delete_expired_joins(tx, now)?;
-            messages::sweep(tx, now.day())
-        })
+            conversation::sweep(tx, now, rng)
+        })?;
+        for line in lines {
+            self.emit(Event::MessageArrived(line));
+        }
+        Ok(())
     }
 
     /// The relay says that nobody has come to a mailbox of ours: the secrets of its invitation go if that has expired on
