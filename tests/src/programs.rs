@@ -273,6 +273,14 @@ impl Person {
         })
     }
 
+    /// The passphrase with which commands open the vault from here on.
+    ///
+    /// # Errors
+    /// When the passphrase file cannot be written.
+    pub fn set_passphrase(&self, passphrase: &str) -> Result<()> {
+        Ok(std::fs::write(&self.passphrase, format!("{passphrase}\n"))?)
+    }
+
     /// Adds to the environment of every command.
     pub fn set_environment(&mut self, environment: &[(&str, OsString)]) {
         self.environment =

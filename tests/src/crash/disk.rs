@@ -9,11 +9,10 @@
 //!   written, any sectors of 512. Where a file's length is there and its bytes are not, it holds zeros.
 //! * What is on the disk stays as it was written: a drive that reports a sync and lies, or rots, is another matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rand_chacha::ChaCha20Rng;
@@ -21,11 +20,11 @@ use rand_core::{Rng, SeedableRng};
 
 use super::record::{Entry, Node, What};
 
+mod image;
 #[cfg(test)]
 mod tests;
 
-/// What a disk writes whole.
-const SECTOR: usize = 512;
+use self::image::Image;
 
 /// What becomes of what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +43,8 @@ pub enum Loss {
     Ordered(u64),
 }
 
-/// What happened to a file, by the place in the record.
+/// What happened to a file.
+#[derive(Clone, Copy)]
 enum Change<'a> {
     Written(u64, &'a [u8]),
     Truncated(u64),
@@ -56,11 +56,32 @@ type Names = Vec<(OsString, Option<Node>)>;
 
 #[derive(Default)]
 struct Life<'a> {
+    /// A file's durable contents.
+    image: Image,
+    /// How many changes went into them.
+    settled: usize,
+    /// What was done since, by the place in the record.
     changes: Vec<(usize, Change<'a>)>,
+    /// A folder's durable names.
+    durable: BTreeMap<OsString, Node>,
+    /// What was done to them since.
     names: Vec<(usize, Names)>,
-    /// Entries before this one are durable.
-    synced: usize,
     is_folder: bool,
+}
+
+impl Life<'_> {
+    /// What was done before the entry `begun` is durable.
+    fn settle(&mut self, begun: usize) {
+        let settled = self.changes.iter().take_while(|(at, _)| *at < begun).count();
+        for (_, change) in self.changes.drain(..settled) {
+            self.image.apply(change, Part::All);
+        }
+        self.settled += settled;
+        let settled = self.names.iter().take_while(|(at, _)| *at < begun).count();
+        for (_, names) in self.names.drain(..settled) {
+            apply_names(&mut self.durable, &names);
+        }
+    }
 }
 
 /// The disk after the first entries of a record.
@@ -69,6 +90,20 @@ pub struct Disk<'a> {
     /// Names as the processes saw them.
     seen: BTreeMap<Node, BTreeMap<OsString, Node>>,
     len: usize,
+}
+
+/// What is found after a loss, told by the changes that are in it: two that are equal are the same, byte for byte, while two
+/// that differ may be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Recipe(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    Named(OsString, Node),
+    /// The file that was named holds its first changes, and these of the later ones.
+    Holds(usize, Vec<(usize, Part)>),
+    /// Here ends the folder that was named.
+    End,
 }
 
 impl<'a> Disk<'a> {
@@ -81,12 +116,34 @@ impl<'a> Disk<'a> {
         let mut disk = Self {
             lives: vec![root],
             seen: BTreeMap::from([(Node::ROOT, BTreeMap::new())]),
-            len: entries.len(),
+            len: 0,
         };
-        for (at, entry) in entries.iter().enumerate() {
-            disk.apply(at, &entry.what)?;
-        }
+        disk.go_on(entries)?;
         Ok(disk)
+    }
+
+    /// The disk after these entries too, which follow those before.
+    ///
+    /// # Errors
+    /// As [`Disk::after`].
+    pub fn go_on(&mut self, entries: &'a [Entry]) -> io::Result<()> {
+        for entry in entries {
+            self.apply(self.len, &entry.what)?;
+            self.len += 1;
+        }
+        Ok(())
+    }
+
+    /// How many entries it is the disk after.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has happened to it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     fn apply(&mut self, at: usize, what: &'a What) -> io::Result<()> {
@@ -119,10 +176,7 @@ impl<'a> Disk<'a> {
             What::Unlinked(path) | What::FolderGone(path) => {
                 self.name(at, self.folder_of(path)?, vec![(name(path)?, None)]);
             }
-            What::Synced { node, begun } => {
-                let life = &mut self.lives[node.0];
-                life.synced = life.synced.max(*begun);
-            }
+            What::Synced { node, begun } => self.lives[node.0].settle(*begun),
             What::SyncBegun(_) | What::Sent | What::Said(_) => {}
         }
         Ok(())
@@ -159,6 +213,47 @@ impl<'a> Disk<'a> {
         })
     }
 
+    /// What is found after the loss under those of the top names that are `wanted`.
+    #[must_use]
+    pub fn recipe(&self, loss: Loss, wanted: &[&str]) -> Recipe {
+        let mut steps = Vec::new();
+        let wanted = |name: &OsString| wanted.iter().any(|wanted| name == wanted);
+        self.recipe_of_folder(Node::ROOT, loss, &wanted, &mut BTreeSet::new(), &mut steps);
+        Recipe(steps)
+    }
+
+    fn recipe_of_folder(
+        &self,
+        folder: Node,
+        loss: Loss,
+        wanted: &dyn Fn(&OsString) -> bool,
+        named: &mut BTreeSet<Node>,
+        steps: &mut Vec<Step>,
+    ) {
+        for (name, node) in
+            self.names_after(folder, loss).into_iter().filter(|(name, _)| wanted(name))
+        {
+            steps.push(Step::Named(name, node));
+            if !named.insert(node) {
+                continue;
+            }
+            if self.lives[node.0].is_folder {
+                self.recipe_of_folder(node, loss, &|_| true, named, steps);
+                steps.push(Step::End);
+            } else {
+                let life = &self.lives[node.0];
+                let mut parts =
+                    self.changes_after(node, loss).map(|(at, _, part)| (at, part)).peekable();
+                let mut first = life.settled;
+                while parts.next_if(|(_, part)| *part == Part::All).is_some() {
+                    first += 1;
+                }
+                let later = parts.filter(|(_, part)| *part != Part::None).collect();
+                steps.push(Step::Holds(first, later));
+            }
+        }
+    }
+
     /// Makes in `path` what is found after the loss, under those of the top names that are `wanted`.
     ///
     /// # Errors
@@ -178,13 +273,9 @@ impl<'a> Disk<'a> {
         wanted: &dyn Fn(&OsString) -> bool,
         made: &mut BTreeMap<Node, PathBuf>,
     ) -> io::Result<()> {
-        let mut names = BTreeMap::new();
-        for (at, change) in &self.lives[folder.0].names {
-            if *at < self.lives[folder.0].synced || self.keeps_name(*at, loss) {
-                apply_names(&mut names, change);
-            }
-        }
-        for (name, node) in names.into_iter().filter(|(name, _)| wanted(name)) {
+        for (name, node) in
+            self.names_after(folder, loss).into_iter().filter(|(name, _)| wanted(name))
+        {
             let path = path.join(name);
             if let Some(first) = made.get(&node) {
                 // A second name; a folder that has two after a loss is shown under the first that is met.
@@ -198,20 +289,37 @@ impl<'a> Disk<'a> {
                 fs::create_dir(&path)?;
                 self.rebuild_folder(node, &path, loss, &|_| true, made)?;
             } else {
-                self.rebuild_file(node, &path, loss)?;
+                let mut changes = self.changes_after(node, loss).peekable();
+                let durable = &self.lives[node.0].image;
+                if changes.peek().is_none() {
+                    durable.write_to(&path)?;
+                } else {
+                    let mut image = durable.clone();
+                    changes.for_each(|(_, change, part)| image.apply(change, part));
+                    image.write_to(&path)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn rebuild_file(&self, node: Node, path: &Path, loss: Loss) -> io::Result<()> {
-        let life = &self.lives[node.0];
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        for (at, change) in &life.changes {
-            let part = if *at < life.synced { Part::All } else { kept_part(*at, loss) };
-            apply_change(&file, change, part)?;
+    fn names_after(&self, folder: Node, loss: Loss) -> BTreeMap<OsString, Node> {
+        let life = &self.lives[folder.0];
+        let mut names = life.durable.clone();
+        for (_, change) in life.names.iter().filter(|(at, _)| self.keeps_name(*at, loss)) {
+            apply_names(&mut names, change);
         }
-        Ok(())
+        names
+    }
+
+    /// The changes of a file that were not synced, with their place in the record and what is there of each.
+    fn changes_after(
+        &self,
+        file: Node,
+        loss: Loss,
+    ) -> impl Iterator<Item = (usize, Change<'a>, Part)> + '_ {
+        let changes = self.lives[file.0].changes.iter();
+        changes.map(move |(at, change)| (*at, *change, kept_part(*at, loss)))
     }
 
     fn keeps_name(&self, at: usize, loss: Loss) -> bool {
@@ -225,7 +333,7 @@ impl<'a> Disk<'a> {
 }
 
 /// How much of a change is there.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Part {
     All,
     None,
@@ -242,31 +350,6 @@ fn kept_part(at: usize, loss: Loss) -> Part {
             1 => Part::None,
             _ => Part::Torn(draw(seed.wrapping_add(2), at)),
         },
-    }
-}
-
-fn apply_change(file: &File, change: &Change<'_>, part: Part) -> io::Result<()> {
-    match (change, part) {
-        (_, Part::None) => Ok(()),
-        (Change::Truncated(len), _) => file.set_len(*len),
-        (Change::Extended(len), _) => file.set_len(file.metadata()?.len().max(*len)),
-        (Change::Written(offset, bytes), Part::All) => file.write_all_at(bytes, *offset),
-        (Change::Written(offset, bytes), Part::Torn(seed)) => {
-            let end = offset + bytes.len() as u64;
-            file.set_len(file.metadata()?.len().max(end))?;
-            let mut rng = ChaCha20Rng::seed_from_u64(seed);
-            let mut from = 0;
-            while from < bytes.len() {
-                // To the next border of a sector of the file, not of the write.
-                let within = usize::try_from((offset + from as u64) % SECTOR as u64).unwrap_or(0);
-                let to = bytes.len().min(from + SECTOR - within);
-                if rng.next_u64() % 2 == 0 {
-                    file.write_all_at(&bytes[from..to], offset + from as u64)?;
-                }
-                from = to;
-            }
-            Ok(())
-        }
     }
 }
 

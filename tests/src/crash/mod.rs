@@ -1,10 +1,11 @@
 //! Crash points: what real processes write and sync is recorded, and rebuilt up to any moment without what was not
 //! synced.
 //!
-//! `tests/crash/record.c` records, [`record`] reads, [`disk`] says what a power cut leaves, [`relay`], [`vault`] and the tests in
+//! `tests/crash/record.c` records, [`record`] reads, [`disk`] says what a power cut leaves, [`relay`], [`vault`], [`keeping`] and the tests in
 //! `tests/tests/crash_points/` hold it against what the world had been told by then.
 
 pub mod disk;
+pub mod keeping;
 pub mod loader;
 pub mod record;
 pub mod recorder;

@@ -1,7 +1,7 @@
 //! What a relay that starts on a folder has, and whether that is all that it may not have lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,7 +12,7 @@ use hearken_relay::folder::{Folder, fingerprint};
 use hearken_relay::store::{DayKeys, FjallConfig, FjallStore, KeyFolder, Row, Space, Store};
 
 use super::loader;
-use super::record::{Record, What};
+use super::record::{Node, Record, What};
 
 /// The most rows read at once.
 const ROWS_AT_ONCE: usize = 4_096;
@@ -29,6 +29,8 @@ pub struct Found {
     pub epochs: BTreeSet<String>,
     /// Blobs by mailbox and position, unsealed.
     pub mailboxes: BTreeMap<[u8; 32], BTreeMap<u64, Vec<u8>>>,
+    /// What the files of keys of epochs hold, once they were opened.
+    pub key_files: Vec<Vec<u8>>,
     /// How long the opening took.
     pub took: Duration,
 }
@@ -54,6 +56,8 @@ pub fn open(folder: &Path) -> Result<Found> {
         }
     }
     let took = begun.elapsed();
+    let files = std::fs::read_dir(relay.epoch_keys())?;
+    let key_files = files.map(|file| Ok(std::fs::read(file?.path())?)).collect::<Result<_>>()?;
     let mut mailboxes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
     for day in store.days() {
         let mut from = b"b".to_vec();
@@ -74,7 +78,74 @@ pub fn open(folder: &Path) -> Result<Found> {
             }
         }
     }
-    Ok(Found { fingerprint: fingerprint(&identity), epochs, mailboxes, took })
+    Ok(Found { fingerprint: fingerprint(&identity), epochs, mailboxes, key_files, took })
+}
+
+/// Bytes of a secret that are looked for: the last of a key file, which are those of its private keys.
+const SECRET_LEN: usize = 32;
+
+/// A key that the relay destroyed.
+#[derive(Debug)]
+struct Destroyed {
+    epoch: String,
+    /// Its last bytes.
+    secret: Vec<u8>,
+    /// From this entry on it may be gone.
+    begun: usize,
+    /// From this entry on it is: what overwrote it was synced.
+    gone: usize,
+}
+
+/// The keys of epochs that a relay took away, as the record shows it.
+fn destroyed(record: &Record, relay: char) -> Vec<Destroyed> {
+    let is_key =
+        |path: &PathBuf| path.parent().is_some_and(|folder| folder.ends_with("epoch-keys"));
+    let mut names: BTreeMap<PathBuf, Node> = BTreeMap::new();
+    let mut secrets: BTreeMap<Node, Vec<u8>> = BTreeMap::new();
+    // The first that overwrote a key, and the first sync after.
+    let mut overwritten: BTreeMap<Node, (usize, Option<usize>)> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (at, entry) in record.entries.iter().enumerate().filter(|(_, entry)| entry.who == relay) {
+        match &entry.what {
+            What::FileMade(path, node) if is_key(path) => {
+                names.insert(path.clone(), *node);
+            }
+            What::Renamed(from, to) => {
+                if let Some(node) = names.remove(from) {
+                    names.insert(to.clone(), node);
+                }
+            }
+            What::Written { file, bytes, .. } if names.values().any(|node| node == file) => {
+                if bytes.iter().any(|byte| *byte != 0) {
+                    secrets.insert(*file, bytes[bytes.len().saturating_sub(SECRET_LEN)..].to_vec());
+                } else {
+                    overwritten.entry(*file).or_insert((at, None));
+                }
+            }
+            What::Synced { node, begun } => {
+                if let Some((from, gone @ None)) = overwritten.get_mut(node)
+                    && *from < *begun
+                {
+                    *gone = Some(at);
+                }
+            }
+            What::Unlinked(path) => {
+                let Some(node) = names.remove(path) else { continue };
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                // One that was never overwritten is gone by luck alone, so from the start on.
+                let (begun, gone) = overwritten.get(&node).copied().unwrap_or((at, Some(at)));
+                all.push(Destroyed {
+                    epoch: name.trim_start_matches("epoch-").to_owned(),
+                    secret: secrets.remove(&node).unwrap_or_default(),
+                    begun,
+                    gone: gone.unwrap_or(at),
+                });
+            }
+            _ => {}
+        }
+    }
+    all.retain(|key| key.secret.len() == SECRET_LEN);
+    all
 }
 
 /// What the world had been told, and by when: taken from a record, to be held against what a relay still has.
@@ -84,6 +155,8 @@ pub struct Told {
     ready: Option<(usize, String)>,
     /// The key epochs that it had handed out, each from when a datagram with it had left.
     epochs: Vec<(usize, String)>,
+    /// The key epochs whose keys it destroyed.
+    destroyed: Vec<Destroyed>,
     /// Acknowledged blobs by client and index, each from when the datagram with the acknowledgement had left.
     acknowledged: Vec<(usize, (u64, u64))>,
     /// Blobs that had left their client by then.
@@ -101,7 +174,7 @@ impl Told {
             let address = line["address"].as_str()?;
             Some((at, address.trim_start_matches("hearken://").split('@').next()?.to_owned()))
         });
-        let mut told = Self { ready, ..Self::default() };
+        let mut told = Self { ready, destroyed: destroyed(record, relay), ..Self::default() };
         // What a client heard left the relay with the last datagram before it, or an earlier one.
         let mut left = Vec::with_capacity(record.entries.len());
         let mut last = 0;
@@ -128,11 +201,11 @@ impl Told {
         Ok(told)
     }
 
-    /// How many blobs were acknowledged, and how many key epochs handed out.
+    /// How many blobs were acknowledged, how many key epochs handed out, and how many of their keys destroyed.
     #[must_use]
-    pub fn amounts(&self) -> (usize, usize) {
+    pub fn amounts(&self) -> (usize, usize, usize) {
         let epochs: BTreeSet<&String> = self.epochs.iter().map(|(_, epoch)| epoch).collect();
-        (self.acknowledged.len(), epochs.len())
+        (self.acknowledged.len(), epochs.len(), self.destroyed.len())
     }
 
     /// The same, of a relay that acknowledged each blob when it had not even left its client.
@@ -158,10 +231,19 @@ impl Told {
             ensure!(found.fingerprint.to_string() == *fingerprint, "another identity");
         }
         for (at, epoch) in &self.epochs {
+            let is_over = self.destroyed.iter().any(|key| key.epoch == *epoch && key.begun < len);
             ensure!(
-                *at >= len || found.epochs.contains(epoch),
+                *at >= len || is_over || found.epochs.contains(epoch),
                 "a key that was handed out is lost"
             );
+        }
+        for key in self.destroyed.iter().filter(|key| key.gone < len) {
+            let is_there = found.epochs.contains(&key.epoch)
+                || found
+                    .key_files
+                    .iter()
+                    .any(|file| file.windows(SECRET_LEN).any(|part| part == key.secret));
+            ensure!(!is_there, "a key that was destroyed came back");
         }
         let mut has: BTreeMap<u64, u64> = BTreeMap::new();
         for blobs in found.mailboxes.values() {

@@ -12,7 +12,7 @@ use super::record::Record;
 use crate::programs::PASSPHRASE;
 
 /// As many as the vault has; those of an opened vault were applied by the program that made it.
-const MIGRATIONS: &[&str] = &[""];
+pub(super) const MIGRATIONS: &[&str] = &[""];
 
 /// A text in a vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub struct Found {
     pub received: Vec<Text>,
     /// Ids of contacts, in hexadecimal.
     pub contacts: BTreeSet<String>,
+    /// How many cells were ever sealed.
+    pub sealed: i64,
+    /// Those of them that wait for a relay, by number.
+    pub waiting: BTreeMap<i64, Vec<u8>>,
     /// How long the opening took.
     pub took: Duration,
 }
@@ -46,11 +50,14 @@ pub struct Found {
 /// When there is one and it does not open, or is damaged.
 pub fn open(home: &Path) -> Result<Option<Found>> {
     let begun = Instant::now();
-    let vault = match Vault::open(home, PASSPHRASE.as_bytes(), MIGRATIONS) {
-        Err(VaultError::NoVault) => return Ok(None),
-        vault => vault.context("opening the vault")?,
-    };
-    let took = begun.elapsed();
+    match Vault::open(home, PASSPHRASE.as_bytes(), MIGRATIONS) {
+        Err(VaultError::NoVault) => Ok(None),
+        vault => read(&vault.context("opening the vault")?, begun.elapsed()).map(Some),
+    }
+}
+
+/// Checks the whole database of a vault that took so long to open, and reads every text.
+pub(super) fn read(vault: &Vault, took: Duration) -> Result<Found> {
     let db = vault.database();
     let whole: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
     ensure!(whole == "ok", "the database is damaged: {whole}");
@@ -72,7 +79,31 @@ pub fn open(home: &Path) -> Result<Option<Found>> {
     ensure!(gaps == 0, "{gaps} gaps");
     let mut rows = db.prepare("SELECT lower(hex(id)) FROM contact")?;
     found.contacts = rows.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(Some(found))
+    found.sealed = db.query_row(
+        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'",
+        [],
+        |row| row.get(0),
+    )?;
+    let mut rows = db.prepare("SELECT seq, blob FROM outbox")?;
+    let waiting = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    found.waiting = waiting.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
+/// Whether no key of a cell can be used for another: `found` after a crash knows of each cell that was `sealed` when the last
+/// datagram had left, and puts none again but as it was, byte for byte.
+///
+/// # Errors
+/// What it has forgotten or changed.
+pub fn seals_nothing_twice(found: Option<&Found>, sealed: Option<&Found>) -> Result<()> {
+    let Some(sealed) = sealed else { return Ok(()) };
+    let found = found.context("the vault is lost")?;
+    ensure!(found.sealed >= sealed.sealed, "a cell that may have left is forgotten");
+    for (number, cell) in &found.waiting {
+        let same = sealed.waiting.get(number).is_none_or(|before| before == cell);
+        ensure!(same, "a cell that may have left is sealed again");
+    }
+    Ok(())
 }
 
 /// What a person's programs had said, and those of the person at the other end, and by when.

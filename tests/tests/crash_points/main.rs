@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod going_on;
+mod keeping;
 mod points;
 mod relay;
 mod scenario;
@@ -16,7 +17,7 @@ use hearken_tests::crash::{Disk, Loss, What};
 
 use self::scenario::{same, scenario, scratch};
 
-const FOLDERS: [&str; 3] = ["relay", "amina", "ben"];
+const FOLDERS: [&str; 4] = ["relay", "amina", "ben", "chiara"];
 
 #[test]
 fn replaying_the_whole_record_gives_every_folder_byte_for_byte() {

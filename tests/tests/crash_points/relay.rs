@@ -1,40 +1,45 @@
 //! The relay's crash points, and the faults that they show.
 
 use std::path::Path;
-use std::time::Duration;
 
-use hearken_tests::crash::Record;
-use hearken_tests::crash::relay::{Told, open};
+use hearken_tests::crash::relay::{Found, Told, open};
+use hearken_tests::crash::{Record, What};
 
-use crate::points::{first_failure, points, try_all};
+use crate::points::{Trial, points};
 use crate::scenario::{LOADER, RELAY, scenario};
 
 fn told() -> Told {
     Told::of(&scenario().record, RELAY, LOADER).unwrap()
 }
 
-fn trial(told: &Told, folder: &Path, len: usize) -> Result<Duration, String> {
-    let found = open(&folder.join("relay")).map_err(|error| format!("{error:#}"))?;
-    told.check(&found, len).map_err(|error| format!("{error:#}"))?;
-    Ok(found.took)
+/// Does something with the trial of a relay that told this.
+fn with_trial<T>(told: &Told, work: impl FnOnce(Trial<'_, Found>) -> T) -> T {
+    work(Trial {
+        wanted: &["relay"],
+        open: &|folder| {
+            let found = open(&folder.join("relay")).map_err(|error| format!("{error:#}"))?;
+            let took = found.took;
+            Ok((found, took))
+        },
+        before: None,
+        check: &|found, _, len| told.check(found, len).map_err(|error| format!("{error:#}")),
+    })
 }
 
 #[test]
 fn the_relay_recovers_from_every_crash_point_and_has_lost_nothing_that_it_acknowledged() {
     let scenario = scenario();
     let told = told();
-    let (acknowledged, epochs) = told.amounts();
-    assert!(acknowledged as u64 >= 3 * scenario.amount.blobs && epochs >= 2);
+    let (acknowledged, epochs, destroyed) = told.amounts();
+    assert!(acknowledged as u64 >= 3 * scenario.amount.blobs && epochs >= 2 && destroyed >= 1);
     let points = points(&scenario.record, &[RELAY]);
-    let trial = |folder: &Path, len| trial(&told, folder, len);
-    try_all("relay", &scenario.record, &points, &["relay"], &trial);
+    with_trial(&told, |trial| trial.try_all("relay", &scenario.record, &points));
 }
 
 /// Whether the fault is noticed that made `record` of the scenario's, or `told` of what was told.
 fn is_noticed(record: &Record, told: &Told) -> bool {
     let points = points(record, &[RELAY]);
-    let trial = |folder: &Path, len| trial(told, folder, len);
-    first_failure(record, &points, &["relay"], &trial).is_some()
+    with_trial(told, |trial| trial.first_failure(record, &points)).is_some()
 }
 
 fn swallowed_sync_is_noticed(swallowed: impl Fn(&Path) -> bool) -> bool {
@@ -68,4 +73,24 @@ fn names_of_the_data_folder_and_of_keyspaces_that_are_not_synced_are_noticed() {
 #[test]
 fn an_acknowledgement_before_the_commit_is_noticed() {
     assert!(is_noticed(&scenario().record, &told().with_early_acknowledgements()));
+}
+
+#[test]
+fn a_key_that_is_destroyed_without_a_sync_is_noticed() {
+    let is_key = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("epoch-keys"));
+    let record = &scenario().record;
+    let mut keys = record.entries.iter().filter_map(|entry| match &entry.what {
+        What::FileMade(path, node) if is_key(path) => Some(*node),
+        _ => None,
+    });
+    // The first key of all, which was synced when it was made and when it was overwritten.
+    let first = keys.next().unwrap();
+    let sync = record
+        .entries
+        .iter()
+        .rposition(|entry| matches!(entry.what, What::Synced { node, .. } if node == first));
+    let mut swallowed = record.clone();
+    let What::Synced { begun, .. } = &mut swallowed.entries[sync.unwrap()].what else { panic!() };
+    *begun = 0;
+    assert!(is_noticed(&swallowed, &told()));
 }

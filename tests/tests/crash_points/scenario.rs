@@ -1,15 +1,19 @@
-//! The scenario whose every moment is a crash point: two people and a load over one relay, across its midnight.
+//! The scenario whose every moment is a crash point: two people and a load over one relay, across its midnight and the next,
+//! when the keys of the first day go; and somebody who changes the passphrase, makes a copy and destroys the vault.
+//!
+//! It is recorded anew in every run, unless `HEARKEN_RECORDING` names a folder: then once, so that the shards of a long run
+//! share out the moments of one record, and every one of them is tried.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hearken_tests::crash::{Clock, Record, Recorder, loader};
 use hearken_tests::long;
-use hearken_tests::programs::{Person, Relay};
+use hearken_tests::programs::{PASSPHRASE, PATIENCE, Person, Relay};
 
 /// Where the loader, which is this program again, finds the relay. Its presence makes a process the loader.
 pub(crate) const LOADER_RELAY: &str = "HEARKEN_CRASH_LOADER";
@@ -26,6 +30,12 @@ pub(crate) const RELAY: char = 'R';
 pub(crate) const AMINA: char = 'A';
 pub(crate) const BEN: char = 'B';
 pub(crate) const LOADER: char = 'L';
+pub(crate) const CHIARA: char = 'C';
+/// The passphrases of Chiara's vault, one after the other.
+pub(crate) const PHRASES: [&str; 3] =
+    [PASSPHRASE, "a second phrase for the same vault", "and a third, after the copy"];
+/// The copy, which is made under the second.
+pub(crate) const CHIARAS_COPY: &str = "chiara.copy";
 
 /// How much happens.
 #[derive(Clone, Copy, Debug)]
@@ -53,25 +63,53 @@ pub(crate) struct Scenario {
     pub(crate) clock: Clock,
     pub(crate) listen: String,
     pub(crate) amount: Amount,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// The one scenario of this run.
 pub(crate) fn scenario() -> &'static Scenario {
     static SCENARIO: OnceLock<Scenario> = OnceLock::new();
-    SCENARIO.get_or_init(|| record(Amount::of_this_run()))
+    SCENARIO.get_or_init(|| {
+        let amount = Amount::of_this_run();
+        let Some(kept) = std::env::var_os("HEARKEN_RECORDING") else {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().canonicalize().unwrap();
+            return Scenario { _folder: Some(folder), ..record(&path, amount) };
+        };
+        std::fs::create_dir_all(&kept).unwrap();
+        let folder = Path::new(&kept).canonicalize().unwrap();
+        // Written last, so that a record which was interrupted is none.
+        let done = folder.join(format!("done-{}-{}", amount.texts, amount.blobs));
+        if let Ok(listen) = std::fs::read_to_string(&done) {
+            return read(&folder, listen, amount);
+        }
+        let scenario = record(&folder, amount);
+        std::fs::write(done, &scenario.listen).unwrap();
+        scenario
+    })
 }
 
-/// Runs the real programs. The relay is stopped and started once, its midnight comes, and it is killed at the end.
-fn record(amount: Amount) -> Scenario {
-    let folder = tempfile::tempdir().unwrap();
-    let world = folder.path().canonicalize().unwrap().join("world");
+/// What was recorded in a folder before.
+fn read(folder: &Path, listen: String, amount: Amount) -> Scenario {
+    let world = folder.join("world");
+    Scenario {
+        record: Record::read(&folder.join("record"), &world).unwrap(),
+        clock: Clock::open(&folder.join("clock")).unwrap(),
+        world,
+        listen,
+        amount,
+        _folder: None,
+    }
+}
+
+/// Runs the real programs. The relay is stopped and started once, its midnights come, and it is killed at the end.
+fn record(folder: &Path, amount: Amount) -> Scenario {
+    let world = folder.join("world");
     std::fs::create_dir(&world).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let to_midnight = DAY_MS - i64::try_from(now).unwrap() % DAY_MS;
-    let clock =
-        Clock::make(&folder.path().join("clock"), to_midnight - BEFORE_MIDNIGHT_MS).unwrap();
-    let recorder = Recorder::begin(&world, &folder.path().join("record")).unwrap();
+    let clock = Clock::make(&folder.join("clock"), to_midnight - BEFORE_MIDNIGHT_MS).unwrap();
+    let recorder = Recorder::begin(&world, &folder.join("record")).unwrap();
     let environment = |who| {
         let mut environment = clock.environment().unwrap();
         environment.extend(recorder.environment(who));
@@ -82,6 +120,10 @@ fn record(amount: Amount) -> Scenario {
     let of_relay: Vec<(&str, &OsStr)> =
         of_relay.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
     let mut relay = Relay::start_with(&world.join("relay"), &[], &of_relay).unwrap();
+    let keys = std::fs::read_dir(world.join("relay/epoch-keys")).unwrap();
+    let [first_key] = &keys.map(|key| key.unwrap().path()).collect::<Vec<_>>()[..] else {
+        panic!("a relay begins with the keys of one day")
+    };
     let person = |name, who| {
         let mut person = Person::new(&world, name, &["--route", "direct"]).unwrap();
         person.set_environment(&environment(who));
@@ -93,6 +135,8 @@ fn record(amount: Amount) -> Scenario {
     let invited = amina.run(&["invite", "--name", "Ben"]).unwrap();
     let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
     ben.run_with_input(&["join", "-", "--name", "Amina"], link.as_bytes()).unwrap().line().unwrap();
+
+    keep_house(&person("chiara", CHIARA), &world, relay.address());
 
     let (third, two_thirds) = (amount.texts / 3, amount.texts / 3 * 2);
     converse(&amina, &ben, 0..third);
@@ -112,6 +156,12 @@ fn record(amount: Amount) -> Scenario {
     }
     assert!(load.wait().unwrap().success());
     settle([&amina, &ben]);
+    clock.set(to_midnight + DAY_MS + 60_000).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while first_key.exists() {
+        assert!(Instant::now() < until, "the keys of the first day do not go");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     relay.kill();
     Scenario {
         record: recorder.read().unwrap(),
@@ -119,8 +169,32 @@ fn record(amount: Amount) -> Scenario {
         clock,
         listen: relay.listen().to_owned(),
         amount,
-        _folder: folder,
+        _folder: None,
     }
+}
+
+/// Changes the passphrase before a copy is made and after, and destroys the vault.
+fn keep_house(chiara: &Person, world: &Path, relay: &str) {
+    let done = |words: &[&str]| {
+        let ended = chiara.run(words).unwrap();
+        assert_eq!((ended.status, ended.lines.len()), (Some(0), 1), "{words:?}: {}", ended.errors);
+    };
+    let change = |phrase: &str| {
+        let file = world.join("chiara.next");
+        std::fs::write(&file, format!("{phrase}\n")).unwrap();
+        done(&["vault", "change-passphrase", "--new-passphrase-file", file.to_str().unwrap()]);
+        chiara.set_passphrase(phrase).unwrap();
+    };
+    chiara.init(&[relay]).unwrap().line().unwrap();
+    done(&["invite", "--name", "Dora"]);
+    done(&["send", "Dora", "before the change"]);
+    change(PHRASES[1]);
+    done(&["send", "Dora", "before the copy"]);
+    let copy = world.join(CHIARAS_COPY);
+    done(&["vault", "backup", "--out", copy.to_str().unwrap()]);
+    done(&["send", "Dora", "after the copy"]);
+    change(PHRASES[2]);
+    done(&["vault", "destroy"]);
 }
 
 /// The text of that number in that direction.

@@ -3,32 +3,52 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hearken_tests::crash::Record;
-use hearken_tests::crash::vault::{Told, open};
+use hearken_tests::crash::vault::{Found, Text, Told, open, seals_nothing_twice};
+use hearken_tests::crash::{Entry, Record, What};
 
-use crate::points::{first_failure, points, try_all};
+use crate::points::{Trial, points};
 use crate::scenario::{AMINA, BEN, scenario, text};
 
 const PEOPLE: [(&str, char, char); 2] = [("amina", AMINA, BEN), ("ben", BEN, AMINA)];
 
-fn trial(
+/// Does something with the trial of a person's vault, whose programs and those of the other person told this.
+fn with_trial<T>(
+    record: &Record,
     told: &Told,
-    who: (&str, char, char),
-    folder: &Path,
-    len: usize,
-) -> Result<Duration, String> {
-    let (home, own, other) = who;
-    let found = open(&folder.join(home)).map_err(|error| format!("{error:#}"))?;
-    told.check(found.as_ref(), len).map_err(|error| format!("{error:#}"))?;
-    let Some(found) = found else { return Ok(Duration::ZERO) };
-    for (from, texts) in [(own, &found.own), (other, &found.received)] {
-        for (number, kept) in (0..).zip(texts) {
-            if kept.text != text(from, number) {
-                return Err(format!("text {number} of {from} is {:?}", kept.text));
-            }
-        }
-    }
-    Ok(found.took)
+    (home, own, other): (&str, char, char),
+    work: impl FnOnce(Trial<'_, Option<Found>>) -> T,
+) -> T {
+    let left = |entry: &Entry| entry.who == own && entry.what == What::Sent;
+    let all_left: Vec<usize> =
+        (0..record.entries.len()).filter(|at| left(&record.entries[*at])).collect();
+    // The last datagram before a point: what was sealed by then may have left with it.
+    let last_left = |len: usize| {
+        let before = all_left.partition_point(|at| *at < len);
+        before.checked_sub(1).map_or(0, |at| all_left[at])
+    };
+    work(Trial {
+        wanted: &[home],
+        open: &|folder| {
+            let found = open(&folder.join(home)).map_err(|error| format!("{error:#}"))?;
+            let took = found.as_ref().map_or(Duration::ZERO, |found| found.took);
+            Ok((found, took))
+        },
+        before: Some(&last_left),
+        check: &|found, left, len| {
+            let left = left.and_then(Option::as_ref);
+            told.check(found.as_ref(), len)
+                .and_then(|()| seals_nothing_twice(found.as_ref(), left))
+                .map_err(|error| format!("{error:#}"))?;
+            let Some(found) = found else { return Ok(()) };
+            in_order(own, &found.own).and_then(|()| in_order(other, &found.received))
+        },
+    })
+}
+
+fn in_order(from: char, texts: &[Text]) -> Result<(), String> {
+    let mut all = (0..).zip(texts);
+    all.find(|(number, kept)| kept.text != text(from, *number))
+        .map_or(Ok(()), |(number, kept)| Err(format!("text {number} of {from} is {:?}", kept.text)))
 }
 
 #[test]
@@ -41,18 +61,23 @@ fn the_vaults_recover_from_every_crash_point_and_have_lost_nothing_that_was_repo
         let (sent, shown) = told.amounts();
         assert!(shown == texts && sent > texts / 2, "{sent} sent, {shown} shown of {texts}");
         let points = points(&scenario.record, &[own]);
-        let trial = |folder: &Path, len| trial(&told, who, folder, len);
-        try_all(home, &scenario.record, &points, &[home], &trial);
+        with_trial(&scenario.record, &told, who, |trial| {
+            trial.try_all(home, &scenario.record, &points);
+        });
     }
 }
 
 fn swallowed_sync_is_noticed(swallowed: impl Fn(&Path) -> bool) -> bool {
-    let record: Record = scenario().record.with_swallowed_syncs(swallowed);
-    let who @ (home, own, other) = PEOPLE[0];
-    let told = Told::of(&record, own, other);
+    let (_, own, other) = PEOPLE[0];
+    swallowed_sync_is_noticed_by(swallowed, &Told::of(&scenario().record, own, other)).is_some()
+}
+
+/// How the fault is noticed by somebody who knows no more than was told.
+fn swallowed_sync_is_noticed_by(swallowed: impl Fn(&Path) -> bool, told: &Told) -> Option<String> {
+    let record = scenario().record.with_swallowed_syncs(swallowed);
+    let who @ (_, own, _) = PEOPLE[0];
     let points = points(&record, &[own]);
-    let trial = |folder: &Path, len| trial(&told, who, folder, len);
-    first_failure(&record, &points, &[home], &trial).is_some()
+    with_trial(&record, told, who, |trial| trial.first_failure(&record, &points))
 }
 
 #[test]
@@ -63,6 +88,13 @@ fn a_database_that_is_not_synced_is_noticed() {
 #[test]
 fn a_rollback_journal_that_is_not_synced_is_noticed() {
     assert!(swallowed_sync_is_noticed(|path| path.ends_with("store.db-journal")));
+}
+
+#[test]
+fn a_cell_that_left_before_it_was_durable_is_noticed_whatever_was_reported() {
+    let noticed =
+        swallowed_sync_is_noticed_by(|path| path.ends_with("store.db-journal"), &Told::default());
+    assert!(noticed.is_some());
 }
 
 #[test]
