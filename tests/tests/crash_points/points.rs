@@ -31,7 +31,8 @@ fn loss(kind: usize, seed: u64) -> Loss {
     }
 }
 
-/// The crash points of these processes: before each of their syncs has ended, and after; in a long run after each entry.
+/// The crash points of these processes: before each of their syncs has ended, and after, and after each thing that they said;
+/// in a long run after each entry.
 pub(crate) fn points(record: &Record, who: &[char]) -> Vec<usize> {
     let mut points = Vec::new();
     for (at, entry) in record.entries.iter().enumerate() {
@@ -39,6 +40,7 @@ pub(crate) fn points(record: &Record, who: &[char]) -> Vec<usize> {
             _ if !who.contains(&entry.who) => {}
             What::Synced { .. } => points.extend([at, at + 1]),
             What::SyncBegun(_) => {}
+            What::Said(_) => points.push(at + 1),
             _ if long::is_long() => points.push(at + 1),
             _ => {}
         }

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use hearken_tests::crash::relay::{Found, Told, open};
-use hearken_tests::crash::{Record, What};
+use hearken_tests::crash::{Loss, Record, What};
 
 use crate::points::{Trial, points};
 use crate::scenario::{LOADER, RELAY, scenario};
+
+/// Losses that are tried at each point of the first start.
+const SEEDS: u64 = 8;
 
 fn told() -> Told {
     Told::of(&scenario().record, RELAY, LOADER).unwrap()
@@ -34,6 +37,23 @@ fn the_relay_recovers_from_every_crash_point_and_has_lost_nothing_that_it_acknow
     assert!(acknowledged as u64 >= 3 * scenario.amount.blobs && epochs >= 2 && destroyed >= 1);
     let points = points(&scenario.record, &[RELAY]);
     with_trial(&told, |trial| trial.try_all("relay", &scenario.record, &points));
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_is_begun_again_whatever_names_were_lost() {
+    let record = &scenario().record;
+    let (ready, _) = record.lines(RELAY)[0];
+    let points = points(record, &[RELAY]);
+    with_trial(&told(), |trial| {
+        let mut tried = 0;
+        for len in points.into_iter().filter(|len| *len <= ready) {
+            for seed in 0..SEEDS {
+                trial.try_point(record, len, Loss::Some(seed)).unwrap();
+                tried += 1;
+            }
+        }
+        println!("{tried} first starts");
+    });
 }
 
 /// Whether the fault is noticed that made `record` of the scenario's, or `told` of what was told.

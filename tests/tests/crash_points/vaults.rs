@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use hearken_tests::crash::vault::{Found, Text, Told, open, seals_nothing_twice};
-use hearken_tests::crash::{Entry, Record, What};
+use hearken_tests::crash::{Disk, Entry, Loss, Record, What};
 
 use crate::points::{Trial, points};
-use crate::scenario::{AMINA, BEN, scenario, text};
+use crate::scenario::{AMINA, BEN, scenario, scratch, text};
 
 const PEOPLE: [(&str, char, char); 2] = [("amina", AMINA, BEN), ("ben", BEN, AMINA)];
 
@@ -68,16 +68,11 @@ fn the_vaults_recover_from_every_crash_point_and_have_lost_nothing_that_was_repo
 }
 
 fn swallowed_sync_is_noticed(swallowed: impl Fn(&Path) -> bool) -> bool {
-    let (_, own, other) = PEOPLE[0];
-    swallowed_sync_is_noticed_by(swallowed, &Told::of(&scenario().record, own, other)).is_some()
-}
-
-/// How the fault is noticed by somebody who knows no more than was told.
-fn swallowed_sync_is_noticed_by(swallowed: impl Fn(&Path) -> bool, told: &Told) -> Option<String> {
     let record = scenario().record.with_swallowed_syncs(swallowed);
-    let who @ (_, own, _) = PEOPLE[0];
+    let who @ (_, own, other) = PEOPLE[0];
+    let told = Told::of(&record, own, other);
     let points = points(&record, &[own]);
-    with_trial(&record, told, who, |trial| trial.first_failure(&record, &points))
+    with_trial(&record, &told, who, |trial| trial.first_failure(&record, &points)).is_some()
 }
 
 #[test]
@@ -91,10 +86,31 @@ fn a_rollback_journal_that_is_not_synced_is_noticed() {
 }
 
 #[test]
-fn a_cell_that_left_before_it_was_durable_is_noticed_whatever_was_reported() {
-    let noticed =
-        swallowed_sync_is_noticed_by(|path| path.ends_with("store.db-journal"), &Told::default());
-    assert!(noticed.is_some());
+fn a_vault_that_went_back_behind_a_cell_that_left_or_seals_it_again_is_noticed() {
+    let record = &scenario().record;
+    let found = |len: usize| {
+        let folder = scratch();
+        let disk = Disk::after(&record.entries[..len]).unwrap();
+        disk.rebuild(folder.path(), Loss::Nothing, &["amina"]).unwrap();
+        open(&folder.path().join("amina")).unwrap()
+    };
+    let left = |entry: &&Entry| entry.who == AMINA && entry.what == What::Sent;
+    let last = record.entries.iter().rposition(|entry| left(&entry)).unwrap();
+    let points = (0..=last).rev().filter(|at| left(&&record.entries[*at]));
+    // A moment at which a cell waits while a datagram leaves.
+    let mut founds = points.map(|at| (at, found(at)));
+    let (at, waiting) = founds
+        .find(|(_, found)| found.as_ref().is_some_and(|found| !found.waiting.is_empty()))
+        .unwrap();
+    seals_nothing_twice(waiting.as_ref(), waiting.as_ref()).unwrap();
+    let before = (0..at).rev().step_by(500).map(found);
+    let back = before.into_iter().find(|found| {
+        found.as_ref().is_some_and(|found| found.sealed < waiting.as_ref().unwrap().sealed)
+    });
+    seals_nothing_twice(back.unwrap().as_ref(), waiting.as_ref()).unwrap_err();
+    let mut again = found(at).unwrap();
+    again.waiting.values_mut().for_each(|cell| cell[100] ^= 1);
+    seals_nothing_twice(Some(&again), waiting.as_ref()).unwrap_err();
 }
 
 #[test]

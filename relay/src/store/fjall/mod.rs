@@ -39,6 +39,7 @@ use hearken_proto::time::UnixDay;
 use self::engine::{CommitFailure, Engine, Moment};
 use self::folder::{CleanStop, DataFolder, RESTORE};
 use self::row_cache::RowCache;
+use super::key_files::sync_folder;
 use super::{
     Batch, Frozen, KEY_LEN_MAX, Row, Space, Store, StoreError, StoreTotals, VALUE_LEN_MAX,
 };
@@ -147,7 +148,10 @@ impl FjallStore {
             (Self::create_engine(&engine_folder)?, 0)
         };
         if known.is_none() {
-            // Written last: an engine without it holds nothing that was ever acknowledged.
+            // Written last, when the engine's own name is durable: an engine without it holds nothing that was ever
+            // acknowledged, and it without an engine would be a store that has lost one.
+            sync_folder(folder.path())
+                .map_err(|error| StoreError::io("making the store", &error))?;
             folder.set_first_position(first_position)?;
         }
         folder.clear_clean_stop()?;
