@@ -28,7 +28,7 @@ pub(super) const COMMIT_KEY: &[u8] = b"commit";
 const TRAILER: [u8; 4] = *b"FJL\x03";
 /// How much of a journal is read at once, in bytes.
 const CHUNK_LEN: usize = 64 << 10;
-const ZEROS: [u8; CHUNK_LEN] = [0; CHUNK_LEN];
+static ZEROS: [u8; CHUNK_LEN] = [0; CHUNK_LEN];
 
 /// A commit record: number, and the engine's next sequence number just before the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

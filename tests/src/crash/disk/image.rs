@@ -10,7 +10,7 @@ use rand_core::{Rng, SeedableRng};
 use super::{Change, Part};
 
 /// What a disk writes whole.
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
 
 /// A file's bytes, and zeros behind them up to its length.
 #[derive(Clone, Default)]

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::image::SECTOR;
 use super::*;
 
 const FOLDER: Node = Node(1);
