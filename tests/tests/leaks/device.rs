@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use hearken_tests::leaks::{Image, LoggingRelay, Needles, Opened, Place, Search, VaultKeys, Watch};
+use hearken_tests::leaks::{Image, LoggingRelay, Needles, Opened, Search, VaultKeys, Watch};
 use hearken_tests::programs::{PASSPHRASE, Person};
 
 use crate::scenario::{Scenario, scenario};
