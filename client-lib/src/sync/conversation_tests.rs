@@ -142,8 +142,7 @@ fn what_cannot_be_opened_is_one_gap_and_what_comes_after_is_read() {
 #[test]
 fn a_gap_that_becomes_wider_while_it_is_shown_is_shown_again() {
     let mut pair = Pair::new();
-    let (first, lost) =
-        (pair.says(1, 1, "first"), [pair.says(2, 2, "a"), pair.says(3, 3, "b")]);
+    let (first, lost) = (pair.says(1, 1, "first"), [pair.says(2, 2, "a"), pair.says(3, 3, "b")]);
     pair.receive(&first);
     let [earlier, later] = lost.map(|blob| {
         let mut garbled = *blob.as_bytes();
