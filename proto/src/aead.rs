@@ -8,8 +8,6 @@
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroize;
 
-use crate::limits::TAG_LEN;
-
 /// Bytes of a key.
 pub const KEY_LEN: usize = 32;
 /// Bytes of a nonce, never used twice under a key.
@@ -50,9 +48,6 @@ pub fn open(
     tag: &[u8],
     plain: &mut [u8],
 ) -> Result<(), AeadError> {
-    if plain.len() != sealed.len() || tag.len() != TAG_LEN {
-        return Err(AeadError);
-    }
     let nonce = Nonce::assume_unique_for_key(nonce);
     let opened = cipher(key)?.open_separate_gather(nonce, Aad::from(aad), sealed, tag, plain);
     opened.map_err(|_| {
@@ -74,6 +69,7 @@ mod tests {
     use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 
     use super::*;
+    use crate::limits::TAG_LEN;
 
     #[test]
     fn it_is_the_cipher_that_another_implementation_knows() {
@@ -102,7 +98,7 @@ mod tests {
         let refused = |key, nonce, aad: &[u8], sealed: &[u8], tag: &[u8]| {
             let mut out = [0xff; 100];
             let opened = open(&key, nonce, aad, sealed, tag, &mut out);
-            assert!(out == [0; 100] || out == [0xff; 100], "something came out");
+            assert_eq!(out, [0; 100], "something came out");
             assert_eq!(opened, Err(AeadError));
         };
         refused([9; KEY_LEN], nonce, b"a", &sealed, &tag);

@@ -291,6 +291,13 @@ mod tests {
     }
 
     #[test]
+    fn a_payloads_bytes_are_those_that_it_was_made_of() {
+        let bytes: Vec<u8> = (0..SEALED_LEN).map(|at| (at % 251) as u8).collect();
+        let bytes: Box<[u8; SEALED_LEN]> = bytes.into_boxed_slice().try_into().unwrap();
+        assert_eq!(Payload::from_bytes(bytes.clone()).as_bytes(), &*bytes);
+    }
+
+    #[test]
     fn debug_output_shows_no_content() {
         let ping = Command { auth: None, command: Some(command::Command::Ping(Ping {})) };
         let payload = Payload::of_command(&ping, None).unwrap();
