@@ -195,14 +195,15 @@ pub(super) fn ack(
     let cursor = cursor.min(row.newest);
     let today = now.day();
     if cursor > row.head {
-        for at in row.days.iter_mut().filter(|at| at.day >= today && at.blobs > 0) {
-            let from = blob_key(&mailbox, at.first.max(row.head + 1));
+        row.days.retain(|at| at.day >= today);
+        for at in &mut row.days {
+            // What stood at the head is gone itself.
+            let from = blob_key(&mailbox, at.first.max(row.head));
             let to = blob_key(&mailbox, cursor + 1);
             let gone = tx.delete_range(Space::Day(at.day), &from, &to, at.blobs as usize)?;
             at.blobs = at.blobs.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX));
         }
         row.head = cursor;
-        row.days.retain(|at| at.day >= today);
         save(tx, &mailbox, &row);
     }
     came(tx, today, &mailbox, row);
@@ -251,7 +252,7 @@ pub(super) fn remove(
     mailbox: &RecvId,
     row: &MailboxRow,
 ) -> Result<(), StoreError> {
-    for at in row.days.iter().filter(|at| at.blobs > 0) {
+    for at in &row.days {
         let from = blob_key(mailbox, at.first);
         tx.delete_range(Space::Day(at.day), &from, &blobs_end(mailbox), at.blobs as usize)?;
     }

@@ -9,7 +9,7 @@ use hearken_proto::wire::{self, Reason, Role};
 
 use super::testing::{Net, ack, assert_done, assert_refused, config, get, ping, put, watch};
 use super::{Admission, CoreConfig};
-use crate::store::{MemoryStore, Store, StoreError};
+use crate::store::{Batch, MemoryStore, Space, Store, StoreError};
 
 fn create(claim: &[u8; 32]) -> Ask {
     Ask::Create(wire::Create { claim_public_key: claim.to_vec(), ..wire::Create::default() })
@@ -610,7 +610,7 @@ fn an_hour_bucket_after_21_days_a_blob_is_not_delivered_and_a_day_later_its_key_
     assert!(!net.relays[0].day_keys().days().contains(&day), "the key lives on");
     assert!(!net.relays[0].store().days().contains(&day), "the rows live on");
     // A copy of the folder from before holds rows that nobody opens any more.
-    let rows = backup.range(crate::store::Space::Day(day), b"b", b"c", 10).unwrap();
+    let rows = backup.range(Space::Day(day), b"b", b"c", 10).unwrap();
     assert_eq!(rows.len(), 1);
     let sealed = &rows[0].value[4..];
     let aad = [&rows[0].key[1..33], &rows[0].key[33..]].concat();
@@ -634,7 +634,7 @@ fn a_mailbox_goes_180_days_after_its_reader_last_came() {
     assert!(matches!(come(&mut net, &mut mailbox), Say::Watching(_)), "the visit was not noted");
     net.pass(181 * 24 * 3_600);
     assert_refused(&come(&mut net, &mut mailbox), Reason::NotYours);
-    assert_eq!(net.relays[0].store().range(crate::store::Space::Rows, b"a", b"t", 9).unwrap(), []);
+    assert_eq!(net.relays[0].store().range(Space::Rows, b"a", b"t", 9).unwrap(), []);
 }
 
 #[test]
@@ -716,4 +716,113 @@ fn reading_after_many_acknowledged_blobs_costs_what_a_fresh_mailbox_costs() {
         assert_done(&net.ask(&mut mailbox.reader, None, ack(got[0].0)));
     }
     assert!(cost(&mut net, &mut mailbox) <= 2 * fresh);
+}
+
+#[test]
+fn an_acknowledgement_that_came_before_is_answered_without_a_commit() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    for _ in 0..2 {
+        let blob = net.blob();
+        assert_done(&net.put(&mut mailbox, &blob));
+    }
+    let cursor = net.get(&mut mailbox, 0, 1)[0].0;
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(cursor)));
+    let before = net.relays[0].store().totals().commits;
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(cursor)));
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(cursor - 1)));
+    assert_eq!(net.relays[0].store().totals().commits, before);
+    assert_eq!(net.get(&mut mailbox, 0, 16).len(), 1);
+}
+
+#[test]
+fn a_deleted_mailbox_leaves_no_row_but_what_was_put_and_another_loses_none() {
+    let mut net = Net::one();
+    let (mut mailbox, mut other) = (net.mailbox(0), net.mailbox(0));
+    for day in 0..2 {
+        for mailbox in [&mut mailbox, &mut other] {
+            let link = net.link(0);
+            mailbox.sender = net.open(0, link);
+            mailbox.has_put = false;
+            let blob = net.blob();
+            assert_done(&net.put(mailbox, &blob));
+        }
+        net.pass((1 - day) * 24 * 3_600);
+    }
+    let link = net.link(0);
+    mailbox.reader = net.open(0, link);
+    let delete = Ask::Delete(wire::Delete { role: Role::Receive.into() });
+    let key = Some((Role::Receive, &mailbox.receive));
+    assert_done(&net.ask(&mut mailbox.reader, key, delete));
+    let store = net.relays[0].store();
+    let days = store.days();
+    let rows = days.iter().map(|day| store.range(Space::Day(*day), b"b", b"c", 9).unwrap());
+    assert_eq!(rows.map(|rows| rows.len()).collect::<Vec<_>>(), [1, 1], "of the other one");
+    let rows = store.range(Space::Rows, b"a", b"t", 9).unwrap();
+    let kinds: Vec<u8> = rows.iter().map(|row| row.key[0]).collect();
+    assert_eq!(kinds, *b"cims", "the other's claim, idle day, row and sender");
+    let link = net.link(0);
+    other.reader = net.open(0, link);
+    let key = Some((Role::Receive, &other.receive));
+    assert!(matches!(net.ask(&mut other.reader, key, get(0, 1)), Say::Delivery(_)));
+}
+
+#[test]
+fn a_blob_moved_to_another_position_or_mailbox_is_given_to_nobody() {
+    for between_mailboxes in [false, true] {
+        let mut net = Net::one();
+        let (mut mailbox, mut other) = (net.mailbox(0), net.mailbox(0));
+        for mailbox in [&mut mailbox, &mut other] {
+            for _ in 0..2 {
+                let blob = net.blob();
+                assert_done(&net.put(mailbox, &blob));
+            }
+        }
+        let store = net.relays[0].store();
+        let space = Space::Day(store.days()[0]);
+        let rows = store.range(space, b"b", b"c", 9).unwrap();
+        // By mailbox, then by position: both mailboxes give the same ones.
+        let with = if between_mailboxes { 2 } else { 1 };
+        assert_eq!(rows[0].key[33..] == rows[with].key[33..], between_mailboxes);
+        let mut moved = Batch::default();
+        for (at, from) in [(0, with), (with, 0), (3 - with, 3), (3, 3 - with)] {
+            moved.put(space, rows[at].key.clone(), rows[from].value.clone());
+        }
+        store.commit(moved).unwrap();
+        for mailbox in [&mut mailbox, &mut other] {
+            let reply = net.ask(&mut mailbox.reader, None, get(0, 1));
+            assert!(matches!(reply, Say::Refused(_)), "{reply:?}");
+        }
+    }
+}
+
+#[test]
+fn a_push_after_midnight_counts_as_a_visit_once_that_day() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let idle_day = |net: &Net| {
+        let rows = net.relays[0].store().range(Space::Rows, b"i", b"j", 9).unwrap();
+        assert_eq!(rows.len(), 1);
+        u32::from_be_bytes(rows[0].key[1..5].try_into().unwrap())
+    };
+    // A session that watches from before midnight until after it.
+    net.pass(11 * 3_600 + 1_800);
+    let today = net.now.day().0;
+    let link = net.link(0);
+    mailbox.reader = net.open(0, link);
+    let key = Some((Role::Receive, &mailbox.receive));
+    assert!(matches!(net.ask(&mut mailbox.reader, key, watch(0)), Say::Watching(_)));
+    net.pass(1_800 + 60);
+    assert_eq!((net.now.day().0, idle_day(&net)), (today + 1, today));
+    let link = net.link(0);
+    mailbox.sender = net.open(0, link);
+    let put_costs = |net: &mut Net, mailbox: &mut super::testing::Mailbox| {
+        let (before, blob) = (net.relays[0].store().totals().commits, net.blob());
+        assert_done(&net.put(mailbox, &blob));
+        assert!(matches!(net.reply(&mut mailbox.reader), (Say::Push(_), Some(_))));
+        net.relays[0].store().totals().commits - before
+    };
+    assert_eq!(put_costs(&mut net, &mut mailbox), 2, "the visit is noted");
+    assert_eq!(idle_day(&net), today + 1);
+    assert_eq!(put_costs(&mut net, &mut mailbox), 1, "noted again");
 }

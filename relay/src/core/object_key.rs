@@ -92,3 +92,27 @@ impl ObjectKey {
 fn aad(object: &ObjectId, index: u32) -> Vec<u8> {
     [&object.as_bytes()[..], &index.to_be_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use hearken_proto::limits::BLOB_LEN;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_chunk_opens_under_its_own_object_and_index_only() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let key = ObjectKey::generate(&mut rng);
+        let (object, other) = (ObjectId::from_bytes([1; 32]), ObjectId::from_bytes([2; 32]));
+        let chunk = Blob::new(Box::new([7; BLOB_LEN]));
+        let sealed = key.seal_chunk(&object, 3, &chunk, &mut rng).unwrap();
+        assert_eq!(key.open_chunk(&object, 3, &sealed).unwrap(), chunk);
+        assert!(key.open_chunk(&object, 4, &sealed).is_err(), "moved to another index");
+        assert!(key.open_chunk(&other, 3, &sealed).is_err(), "moved to another object");
+        assert!(ObjectKey::generate(&mut rng).open_chunk(&object, 3, &sealed).is_err());
+    }
+}

@@ -3,14 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use hearken_proto::cell::{Cell, CloseReason, Kind};
+use hearken_proto::ids::RecvId;
 use hearken_proto::limits::{
     ANSWERS_DUE_MAX, LINK_INBOX_MAX, LINK_STALLED_SECONDS_MAX, UNPROVEN_PER_LINK_MAX,
     UNPROVEN_SECONDS_MAX,
 };
+use hearken_proto::time::UnixHour;
 use hearken_proto::wire::command::Command as Ask;
 use hearken_proto::wire::reply::Reply as Say;
 use hearken_proto::wire::{self, Reason, Role};
 
+use super::action::Ticket;
+use super::clock::Clock;
+use super::command::{Read, SessionNumber};
+use super::reply::Reply;
+use super::session::{Effect, Session};
 use super::testing::{Net, assert_done, assert_refused, get, ping, put, watch};
 
 fn object_get() -> Ask {
@@ -349,4 +356,103 @@ fn what_is_no_command_of_this_version_is_unsupported() {
     net.settle();
     assert_refused(&net.reply(&mut client).0, Reason::Unsupported);
     assert!(matches!(net.ask(&mut client, None, ping()), Say::Done(_)));
+}
+
+#[test]
+fn a_proof_may_be_shown_again_in_its_session() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    for _ in 0..2 {
+        let key = Some((Role::Receive, &mailbox.receive));
+        assert!(matches!(net.ask(&mut mailbox.reader, key, get(0, 1)), Say::Empty(_)));
+    }
+}
+
+#[test]
+fn who_puts_as_a_sender_may_claim_for_that_sender_only() {
+    for own in [true, false] {
+        let mut net = Net::one();
+        let mailbox = net.mailbox(0);
+        let (link, blob) = (net.link(0), net.blob());
+        let mut client = net.open(0, link);
+        net.send(&mut client, Some((Role::Send, &mailbox.send)), put(&blob), Some(&blob));
+        net.settle();
+        assert_done(&net.reply(&mut client).0);
+        let sender = if own { mailbox.send.public_key() } else { net.key().public_key() };
+        let ask = Ask::Claim(wire::Claim { sender_public_key: sender.to_vec() });
+        let reply = net.ask(&mut client, Some((Role::Claim, &mailbox.claim)), ask);
+        if own {
+            assert_done(&reply);
+        } else {
+            assert_refused(&reply, Reason::Malformed);
+            assert_eq!(net.close_of(&client), Some(CloseReason::Refused));
+        }
+    }
+}
+
+#[test]
+fn a_session_claims_for_one_sender() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    let link = net.link(0);
+    let mut client = net.open(0, link);
+    let claim = |key: [u8; 32]| Ask::Claim(wire::Claim { sender_public_key: key.to_vec() });
+    for _ in 0..2 {
+        let ask = claim(mailbox.send.public_key());
+        assert_done(&net.ask(&mut client, Some((Role::Claim, &mailbox.claim)), ask));
+    }
+    let ask = claim(net.key().public_key());
+    assert_refused(&net.ask(&mut client, None, ask), Reason::Malformed);
+    assert_eq!(net.close_of(&client), Some(CloseReason::Refused));
+}
+
+/// A session on its own, without a relay that it belongs to.
+fn session(net: &mut Net) -> Session {
+    let link = net.link(0);
+    let client = net.open(0, link);
+    let epoch = client.info.context().key_epoch;
+    let start = Clock::new(net.now).at(net.now);
+    Session::new(SessionNumber(1), client.seal, epoch, start, start)
+}
+
+#[test]
+fn a_session_may_be_blocked_while_a_put_is_under_way_or_has_to_come_again() {
+    let mut net = Net::one();
+    let mut session = session(&mut net);
+    let put_id = net.blob().put_id();
+    assert!(!session.may_be_blocked());
+    session.put(put_id);
+    assert!(session.may_be_blocked());
+    session.put_done(put_id, true);
+    assert!(!session.may_be_blocked());
+    session.put(put_id);
+    session.put_done(put_id, false);
+    assert!(session.may_be_blocked());
+    session.put(put_id);
+    session.put_done(put_id, true);
+    assert!(!session.may_be_blocked());
+}
+
+#[test]
+fn a_read_waits_for_every_write_before_it_and_for_none_behind_it() {
+    let mut net = Net::one();
+    let mut session = session(&mut net);
+    let read = || Read::Get {
+        mailbox: RecvId::from_bytes([1; 32]),
+        after: 0,
+        max: 1,
+        hour: UnixHour(0),
+        proven: true,
+    };
+    session.ask(1, Effect::None, Ticket(1), true);
+    session.ask(1, Effect::None, Ticket(2), true);
+    assert!(session.must_hold());
+    session.hold(1, Effect::None, read());
+    session.ask(1, Effect::None, Ticket(3), true);
+    assert!(session.release(Ticket(4)).is_none());
+    session.resolve(Ticket(1), vec![Reply::done()]);
+    assert!(session.release(Ticket(4)).is_none(), "the second write is not answered");
+    session.resolve(Ticket(2), vec![Reply::done()]);
+    assert!(session.release(Ticket(4)).is_some());
+    assert!(session.release(Ticket(5)).is_none(), "it is asked once");
 }
