@@ -45,6 +45,8 @@ pub struct InlineRelay {
     key_files: BTreeMap<KeyEpoch, Zeroizing<Vec<u8>>>,
     is_store_held: bool,
     can_store_keys: bool,
+    /// What it told its operator when it started.
+    started: Vec<Event>,
     writes: Vec<(Ticket, WriteCommand)>,
     reads: Vec<(Ticket, ReadCommand)>,
     #[allow(clippy::type_complexity, reason = "one closure, named once")]
@@ -101,13 +103,13 @@ impl InlineRelay {
             key_files,
             is_store_held: false,
             can_store_keys: true,
+            started: Vec::new(),
             writes: Vec::new(),
             reads: Vec::new(),
             lie: None,
         };
         relay.timeout(now, rng);
-        // Nothing leaves a relay that has no link.
-        let _ = relay.run(now, rng);
+        relay.started = relay.run(now, rng);
         relay
     }
 
@@ -150,7 +152,7 @@ impl InlineRelay {
 
     /// Works until nothing is left to do, links taking every cell at once, and tells what was seen.
     pub fn run(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) -> Vec<Event> {
-        let mut events = Vec::new();
+        let mut events = std::mem::take(&mut self.started);
         loop {
             let mut worked = self.work(now, rng, &mut events);
             let links: Vec<LinkId> = self.core.links_to_transmit().collect();
@@ -232,6 +234,25 @@ impl InlineRelay {
     #[must_use]
     pub fn leftovers(&self) -> [usize; 5] {
         self.core.leftovers()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_notice(
+        &mut self,
+        now: UnixMillis,
+        notice: Option<hearken_proto::wire::Decommission>,
+    ) {
+        self.core.handle_notice(now, notice);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn leave_room(&mut self, room: usize) {
+        self.core.leave_room(room);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &RelayCore {
+        &self.core
     }
 
     fn work(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng, events: &mut Vec<Event>) -> bool {

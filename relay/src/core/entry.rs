@@ -55,6 +55,28 @@ impl Entry {
         self.cells
     }
 
+    #[cfg(test)]
+    pub(super) fn all_forwards(&self) -> Vec<(RouteKey, &Forward)> {
+        self.forwards.iter().map(|(key, forward)| (*key, forward)).collect()
+    }
+
+    /// Routes of each client link that has some, as counted.
+    #[cfg(test)]
+    pub(super) fn counted_routes(&self) -> BTreeMap<LinkId, usize> {
+        self.routes_of.iter().filter(|(_, routes)| **routes > 0).map(|(k, v)| (*k, *v)).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn peer(&self, link: LinkId) -> Option<&super::peer::Peer> {
+        self.pool.peers.get(&link)
+    }
+
+    /// Makes the queues look as full as they may be but for `room` cells.
+    #[cfg(test)]
+    pub(super) fn leave_room(&mut self, room: usize) {
+        self.cells = FORWARD_CELLS_MAX - room;
+    }
+
     /// An OPEN that names a next hop.
     pub(super) fn open(
         &mut self,

@@ -11,8 +11,11 @@ use hearken_proto::limits::{
 use hearken_proto::wire::reply::Reply as Say;
 use hearken_proto::wire::{self, Role};
 
-use super::bounds::{DIALS_PER_LINK_MAX, HALF_OPEN_SECONDS_MAX, PEER_IDLE_MINUTES_MAX};
+use super::bounds::{
+    DIALS_PER_LINK_MAX, FORWARD_CELLS_MAX, HALF_OPEN_SECONDS_MAX, PEER_IDLE_MINUTES_MAX,
+};
 use super::testing::{Net, assert_done, config, get, ping, put, watch};
+use super::testing_books::assert_balanced;
 use super::{CoreConfig, DialError, LinkId};
 
 const ENTRY: usize = 0;
@@ -551,4 +554,162 @@ fn an_info_is_answered_beside_a_decommission_notice() {
     let info = net.info(0);
     assert_eq!(info.info().decommission, Some(notice));
     assert!(info.info().forwards);
+}
+
+/// An entry with a client's route to a peer that the test plays: the client's link and route, the peer's.
+fn played_peer(net: &mut Net) -> (LinkId, u64, LinkId, u64) {
+    net.answers_dials = false;
+    let link = net.link(ENTRY);
+    let hop = net.hop_to(LAST);
+    let (route, _) = post_open(net, link, &hop);
+    net.settle();
+    let peer = fake_peer(net);
+    net.settle();
+    let theirs = net.arrived(ENTRY, peer).unwrap().route();
+    (link, route, peer, theirs)
+}
+
+/// Posts cells to the entry and has it work, while no link takes any.
+fn stalled(net: &mut Net, link: LinkId, cells: Vec<Cell>) {
+    for cell in cells {
+        net.post(ENTRY, link, cell);
+        let _ = net.relays[ENTRY].run_stalled(net.now, &mut net.rng);
+        if net.balances {
+            assert_balanced(net.relays[ENTRY].core());
+        }
+    }
+}
+
+#[test]
+fn what_waits_is_counted_right_whoever_closes_the_route() {
+    for by_client in [true, false] {
+        let mut net = two();
+        let (link, route, peer, theirs) = played_peer(&mut net);
+        let (to, from) = ((link, route), (peer, theirs));
+        for (link, route) in [to, from] {
+            let cells = (0..3).map(|_| Cell::new(Kind::Data, route, &mut net.rng)).collect();
+            stalled(&mut net, link, cells);
+        }
+        let (closer, its_route) = if by_client { to } else { from };
+        let close = Cell::close(its_route, CloseReason::Refused, &mut net.rng);
+        stalled(&mut net, closer, vec![close]);
+        let (other, others_route) = if by_client { from } else { to };
+        net.settle();
+        let kinds: Vec<Kind> =
+            std::iter::from_fn(|| net.arrived(ENTRY, other)).map(|cell| cell.kind()).collect();
+        assert_eq!(kinds, [Kind::Data, Kind::Data, Kind::Data, Kind::Close]);
+        assert_eq!(net.arrived_len(ENTRY, closer), 0, "for who has closed");
+        assert_eq!(net.closes(ENTRY, other, others_route), None);
+        assert_eq!(net.relays[ENTRY].leftovers()[1..3], [0, 0]);
+    }
+}
+
+#[test]
+fn a_route_closed_before_its_open_was_sent_is_never_seen_by_the_peer() {
+    let mut net = two();
+    let (link, _, peer, _) = played_peer(&mut net);
+    let hop = net.hop_to(LAST);
+    let (route, _) = post_open(&mut net, link, &hop);
+    let _ = net.relays[ENTRY].run_stalled(net.now, &mut net.rng);
+    let close = Cell::close(route, CloseReason::Done, &mut net.rng);
+    stalled(&mut net, link, vec![close]);
+    net.settle();
+    assert_eq!(net.arrived_len(ENTRY, peer), 0);
+    assert_eq!(net.relays[ENTRY].totals().routes, 1);
+}
+
+#[test]
+fn what_a_peer_sent_before_its_close_comes_to_a_slow_client_though_the_peer_is_lost() {
+    let mut net = two();
+    let (link, route, peer, theirs) = played_peer(&mut net);
+    let data = Cell::new(Kind::Data, theirs, &mut net.rng);
+    let close = Cell::close(theirs, CloseReason::UnknownEpoch, &mut net.rng);
+    stalled(&mut net, peer, vec![data, close]);
+    net.relays[ENTRY].link_closed(net.now, peer);
+    net.settle();
+    assert_eq!(net.arrived(ENTRY, link).map(|cell| cell.kind()), Some(Kind::Data));
+    assert_eq!(net.closes(ENTRY, link, route), Some(CloseReason::UnknownEpoch));
+}
+
+#[test]
+fn cells_in_all_queues_are_bounded() {
+    let mut net = two();
+    let (link, route, peer, theirs) = played_peer(&mut net);
+    net.balances = false;
+    for (from, from_route) in [(link, route), (peer, theirs)] {
+        net.relays[ENTRY].leave_room(1);
+        let cell = Cell::new(Kind::Data, from_route, &mut net.rng);
+        stalled(&mut net, from, vec![cell]);
+        assert_eq!(net.relays[ENTRY].leftovers()[1..3], [1, FORWARD_CELLS_MAX]);
+        net.settle();
+    }
+    let before = net.relays[ENTRY].totals().routes;
+    net.relays[ENTRY].leave_room(0);
+    let cell = Cell::new(Kind::Data, theirs, &mut net.rng);
+    stalled(&mut net, peer, vec![cell]);
+    assert_eq!(net.relays[ENTRY].leftovers()[1..3], [0, FORWARD_CELLS_MAX]);
+    net.settle();
+    assert_eq!((before, net.closes(ENTRY, link, route)), (1, Some(CloseReason::Busy)));
+
+    let hop = net.hop_to(LAST);
+    let (route, _) = post_open(&mut net, link, &hop);
+    let _ = net.relays[ENTRY].run_stalled(net.now, &mut net.rng);
+    net.relays[ENTRY].leave_room(0);
+    let cell = Cell::new(Kind::Data, route, &mut net.rng);
+    stalled(&mut net, link, vec![cell]);
+    assert_eq!(
+        net.relays[ENTRY].leftovers()[1..3],
+        [0, FORWARD_CELLS_MAX - 1],
+        "its OPEN goes too"
+    );
+    net.settle();
+    assert_eq!(net.closes(ENTRY, link, route), Some(CloseReason::Busy));
+}
+
+/// A client's INFO on its way to the peer that the test plays.
+fn asked_info(net: &mut Net, link: LinkId) -> u64 {
+    let route = net.new_route(ENTRY, link);
+    let cell = info::request(route, &mut net.rng);
+    let hop = net.hop_to(LAST);
+    let cell = net.route_through(ENTRY, &hop, cell);
+    net.post(ENTRY, link, cell);
+    route
+}
+
+#[test]
+fn only_what_answers_an_info_answers_it() {
+    let mut net = two();
+    let (link, _, peer, theirs) = played_peer(&mut net);
+    let asked = asked_info(&mut net, link);
+    net.settle();
+    let at_peer = net.arrived(ENTRY, peer).expect("the INFO goes on").route();
+    let stray = Cell::new(Kind::Info, theirs, &mut net.rng);
+    net.post(ENTRY, peer, stray);
+    net.settle();
+    assert_eq!(net.arrived_len(ENTRY, link), 0, "an INFO on a route that asked for none");
+    let close = Cell::close(at_peer, CloseReason::Busy, &mut net.rng);
+    net.post(ENTRY, peer, close);
+    net.settle();
+    assert_eq!(net.closes(ENTRY, link, asked), Some(CloseReason::Busy));
+}
+
+#[test]
+fn an_info_that_the_peer_never_took_is_given_up() {
+    let mut net = two();
+    let (link, _, peer, _) = played_peer(&mut net);
+    for is_sent in [false, true] {
+        let asked = asked_info(&mut net, link);
+        if is_sent {
+            net.settle();
+            assert!(net.arrived(ENTRY, peer).is_some());
+        } else {
+            let _ = net.relays[ENTRY].run_stalled(net.now, &mut net.rng);
+        }
+        net.now.0 += HALF_OPEN_SECONDS_MAX * 1_000;
+        net.relays[ENTRY].timeout(net.now, &mut net.rng);
+        assert_balanced(net.relays[ENTRY].core());
+        net.settle();
+        assert_eq!(net.closes(ENTRY, link, asked), Some(CloseReason::Unreachable));
+        while net.arrived(ENTRY, peer).is_some() {}
+    }
 }

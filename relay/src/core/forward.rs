@@ -61,12 +61,11 @@ impl Forward {
     }
 
     /// Queues the CLOSE that ends one direction, behind what waits.
-    pub(super) fn end_to_peer(&mut self, close: Cell) -> bool {
+    pub(super) fn end_to_peer(&mut self, close: Cell) {
         self.to_peer.push_back(close);
-        self.to_peer.len() == 1
     }
 
-    /// As [`Forward::end_to_peer`], the other way.
+    /// As [`Forward::end_to_peer`], the other way; `true` where it is the only cell.
     pub(super) fn end_to_client(&mut self, close: Cell) -> bool {
         self.to_client.push_back(close);
         self.to_client.len() == 1

@@ -347,6 +347,12 @@ impl LastHop {
         }
     }
 
+    /// Unproven sessions and readers, as counted.
+    #[cfg(test)]
+    pub(super) fn counted(&self) -> [usize; 2] {
+        [self.unproven.len(), self.readers.len()]
+    }
+
     /// The sessions that watch a mailbox.
     pub(super) fn watchers_of(&self, mailbox: &RecvId) -> Vec<RouteKey> {
         self.watchers.get(mailbox).into_iter().flatten().copied().collect()
@@ -506,7 +512,7 @@ fn check(
 
 /// An id that nothing has, to be looked up in the stead of one that was not proven: whether that leads anywhere must
 /// not show in how long the store takes. (Ids are hashes, so nobody has a key to the complement of another's.)
-fn nobodys(id: [u8; 32]) -> [u8; 32] {
+pub(super) fn nobodys(id: [u8; 32]) -> [u8; 32] {
     #[cfg(hearken_planted)]
     if hearken_proto::planted::is("unproven-id-looked-up") {
         return id;

@@ -307,6 +307,20 @@ impl Links {
         }
     }
 
+    /// The routes that stand in a link's line.
+    #[cfg(test)]
+    pub(super) fn lined_up(&self, id: LinkId) -> Vec<u64> {
+        self.links.get(&id).map_or_else(Vec::new, |link| link.ready.iter().copied().collect())
+    }
+
+    /// Of each link what waits, is expected, is forwarded, and of what waits the control cells.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> Vec<(LinkId, [usize; 4])> {
+        let counts =
+            |link: &Link| [link.waiting, link.expected, link.forwarding, link.control.len()];
+        self.links.iter().map(|(id, link)| (*id, counts(link))).collect()
+    }
+
     /// Links with cells to send.
     pub(super) fn sending(&self) -> impl Iterator<Item = LinkId> + '_ {
         self.sending.iter().copied()
@@ -416,5 +430,16 @@ mod tests {
         assert!(links.take_route(LinkId(1), 5));
         assert!(!links.take_route(LinkId(1), 5) && !links.take_route(LinkId(1), 4));
         assert!(links.take_route(LinkId(1), 6));
+    }
+
+    #[test]
+    fn the_turns_of_others_stay_when_a_link_goes() {
+        let mut links = links(3);
+        for link in 1..=3 {
+            links.receive(LinkId(link), cell(Kind::Data, 1), Lane::Session);
+        }
+        links.remove(LinkId(2));
+        let order: Vec<u64> = std::iter::from_fn(|| links.take()).map(|(link, _)| link.0).collect();
+        assert_eq!(order, [1, 3]);
     }
 }

@@ -826,3 +826,38 @@ fn a_push_after_midnight_counts_as_a_visit_once_that_day() {
     assert_eq!(idle_day(&net), today + 1);
     assert_eq!(put_costs(&mut net, &mut mailbox), 1, "noted again");
 }
+
+#[test]
+fn work_that_was_begun_before_midnight_holds_after_it() {
+    use hearken_proto::pow::{Challenge, Purpose, Search};
+    let mut net = Net::new(vec![CoreConfig { proof_of_work_bits: 12, ..config() }]);
+    let (key, link) = (net.key(), net.link(0));
+    let context = *net.open(0, link).info.context();
+    let object_id = super::request::id_of(Role::Receive, &key.public_key());
+    let challenge =
+        Challenge { purpose: Purpose::Mailbox, context: &context, object_id: &object_id, size: 0 };
+    let mut search = Search::new(&challenge, 12, 0).unwrap();
+    let proof_of_work = std::iter::repeat_with(|| search.advance()).flatten().next().unwrap();
+    net.pass(13 * 3_600);
+    let link = net.link(0);
+    let mut client = net.open(0, link);
+    assert_ne!(client.info.context().key_epoch, context.key_epoch);
+    let made = Ask::Create(wire::Create {
+        claim_public_key: vec![1; 32],
+        proof_of_work,
+        ..wire::Create::default()
+    });
+    assert_done(&net.ask(&mut client, Some((Role::Receive, &key)), made));
+}
+
+#[test]
+fn what_one_session_puts_says_nothing_of_what_another_was_refused() {
+    let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 1, ..config() }]);
+    let (mut full, mut other) = (net.mailbox(0), net.mailbox(0));
+    let blobs: Vec<_> = (0..4).map(|_| net.blob()).collect();
+    assert_done(&net.put(&mut full, &blobs[0]));
+    assert_refused(&net.put(&mut full, &blobs[1]), Reason::Full);
+    assert_done(&net.put(&mut other, &blobs[2]));
+    // The reason of the one before it, which came to another session.
+    assert_refused(&net.put(&mut full, &blobs[3]), Reason::Full);
+}

@@ -55,6 +55,8 @@ mod session_tests;
 mod sweep;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod testing_books;
 mod timers;
 pub mod totals;
 mod watch;

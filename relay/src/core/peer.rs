@@ -65,6 +65,12 @@ impl Peer {
         (1..self.next_route).contains(&route)
     }
 
+    /// The routes that stand in the line of this link.
+    #[cfg(test)]
+    pub(super) fn lined_up(&self) -> Vec<RouteKey> {
+        self.queues.values().flatten().copied().collect()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.carried.is_empty() && self.info_waiters.is_empty()
     }

@@ -266,6 +266,16 @@ impl RelayCore {
         ]
     }
 
+    #[cfg(test)]
+    pub(crate) fn leave_room(&mut self, room: usize) {
+        self.entry.leave_room(room);
+    }
+
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> (&Base, &LastHop, &Entry) {
+        (&self.base, &self.last_hop, &self.entry)
+    }
+
     fn now(&mut self, wall: UnixMillis) -> Now {
         Now { wall, moment: self.base.clock.at(wall) }
     }

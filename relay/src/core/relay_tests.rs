@@ -2,18 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use hearken_proto::address::SCHEME;
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::info::InfoError;
 use hearken_proto::limits::CELL_LEN;
-use hearken_proto::time::{DAY_MS, HOUR_MS};
+use hearken_proto::time::{DAY_MS, HOUR_MS, UnixMillis};
 use hearken_proto::wire::Role;
 use hearken_proto::wire::reply::Reply as Say;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::testing::{Client, Mailbox, Net, ack, assert_done, config, get, ping, put, watch};
+use super::testing_books::assert_balanced;
+use super::totals::Totals;
 use super::{CoreConfig, DialError, LinkId, Warning};
-use crate::simulation::Event;
+use crate::simulation::{Event, InlineRelay};
 use crate::store::StoreError;
 
 /// Lets time pass by the hour, as a running relay would see it.
@@ -119,12 +122,140 @@ fn a_clock_far_behind_is_told_to_the_operator_and_seen_by_clients() {
 #[test]
 fn a_restart_under_a_clock_far_behind_is_told_too() {
     let mut net = Net::one();
-    let relay = net.relays.remove(0);
-    net.now.0 -= 5 * HOUR_MS;
-    let relay = relay.crash(net.now, &mut net.rng);
-    net.relays.push(relay);
-    // The warning was given at the start.
-    assert_eq!(net.relays[0].totals().infos_signed, 1);
+    // Its keys say when they were made. As with an info, two hours are forgiven.
+    for (back, warned) in [(0, 0), (2 * HOUR_MS, 0), (1, 1), (3 * HOUR_MS, 2)] {
+        let relay = net.relays.remove(0);
+        net.now.0 -= back;
+        let relay = relay.crash(net.now, &mut net.rng);
+        net.relays.push(relay);
+        assert_eq!(net.relays[0].totals().infos_signed, 1);
+        net.settle();
+        assert_eq!(net.warned, vec![Warning::ClockWentBack; warned], "{back}");
+    }
+}
+
+#[test]
+fn a_relay_is_woken_for_the_hour_to_the_millisecond() {
+    let mut net = Net::one();
+    // Started at half past, so that no signature is due with the hour.
+    let half_past = UnixMillis(net.now.0 + HOUR_MS / 2);
+    net.relays = vec![InlineRelay::new(config(), &[1; 32], half_past, &mut net.rng)];
+    let hour = UnixMillis(net.now.0 + HOUR_MS);
+    net.now.0 = hour.0 - 30_000;
+    net.pass(0);
+    assert_eq!(net.relays[0].next_timeout(), Some(hour));
+    net.now.0 = hour.0 + HOUR_MS / 2 - 30_000;
+    net.pass(0);
+    let signs = UnixMillis(hour.0 + HOUR_MS / 2);
+    assert_eq!(net.relays[0].next_timeout(), Some(signs));
+}
+
+#[test]
+fn totals_count_what_was_done_and_what_was_refused() {
+    let mut net = Net::new(vec![CoreConfig { mailbox_blobs_max: 1, ..config() }, config()]);
+    let mut mailbox = net.mailbox(0);
+    let (blob, other) = (net.blob(), net.blob());
+    for _ in 0..2 {
+        assert_done(&net.put(&mut mailbox, &blob));
+    }
+    net.put(&mut mailbox, &other);
+    net.get(&mut mailbox, 0, 1);
+    let key = Some((Role::Receive, &mailbox.receive));
+    net.ask(&mut mailbox.reader, key, watch(0));
+    net.replies(&mut mailbox.reader);
+    // A store that fails, a command of another version, an OPEN for other keys, a cell that opens nothing.
+    net.relays[0].store().fail_commits(1, StoreError::Full);
+    net.ask(&mut mailbox.reader, None, ack(1 << 60));
+    let none = hearken_proto::wire::Command { auth: None, command: None };
+    let cell = mailbox.reader.seal_command(&none, None, &mut net.rng);
+    net.post(0, mailbox.reader.link, cell);
+    let link = net.link(0);
+    let route = net.new_route(0, link);
+    let (_, mut open) = net.open_cell(0, route);
+    open.set_epoch_hint(open.epoch_hint().wrapping_add(1));
+    net.post(0, link, open);
+    let cell = Cell::new(Kind::Data, mailbox.sender.route, &mut net.rng);
+    net.post(0, mailbox.sender.link, cell);
+    net.settle();
+    assert!(net.closes(0, link, route).is_some());
+    // Two routes and an INFO that go on, the last two to nobody.
+    let hop = net.hop_to(1);
+    let nobody = hearken_proto::hop::NextHop {
+        fingerprint: hearken_proto::ids::Fingerprint::from_bytes([9; 32]),
+        ..hop.clone()
+    };
+    net.open_through(0, 1, link);
+    for (kind, hop) in [(Kind::Open, &hop), (Kind::Open, &nobody), (Kind::Info, &nobody)] {
+        let route = net.new_route(0, link);
+        let cell = match kind {
+            Kind::Open => net.open_cell(1, route).1,
+            _ => hearken_proto::info::request(route, &mut net.rng),
+        };
+        let cell = net.route_through(0, hop, cell);
+        net.post(0, link, cell);
+        net.settle();
+    }
+    let totals = net.relays[0].totals();
+    let links = net.all_links().len() as u64;
+    assert!(totals.cells_received > 20 && totals.cells_sent > 20 && links > 3);
+    assert_eq!(
+        totals,
+        Totals {
+            links: 4,
+            sessions: 1,
+            routes: 2,
+            peers: 1,
+            watches: 1,
+            sessions_opened: 2,
+            opens_refused: 1,
+            sessions_refused: 1,
+            routes_opened: 3,
+            routes_refused: 2,
+            creates: 1,
+            claims: 1,
+            puts_stored: 1,
+            puts_repeated: 1,
+            deliveries: 2,
+            commands_refused: 3,
+            store_failures: 1,
+            infos_signed: 1,
+            key_epochs: 1,
+            links_opened: totals.links_opened,
+            cells_received: totals.cells_received,
+            cells_sent: totals.cells_sent,
+            ..Totals::default()
+        }
+    );
+}
+
+#[test]
+fn an_info_says_until_when_its_keys_hold() {
+    let mut net = Net::one();
+    let midnight = UnixMillis((net.now.0 / DAY_MS + 1) * DAY_MS);
+    assert_eq!(net.info(0).info().keys_until_ms, midnight.0);
+}
+
+#[test]
+fn a_notice_is_signed_at_once_and_only_the_date_of_a_relay_that_moves_to_itself_closes_nothing() {
+    let mut net = Net::one();
+    let address = |fingerprint| format!("{SCHEME}{fingerprint}@relay.example:4433");
+    let own = address(net.relays[0].fingerprint());
+    let other = address(hearken_proto::ids::Fingerprint::from_bytes([7; 32]));
+    let admits =
+        |net: &mut Net| net.info(0).info().admission() == hearken_proto::wire::Admission::Open;
+    for (successor, before, from) in
+        [(own, true, true), (other, true, false), (String::new(), true, false)]
+    {
+        let notice = hearken_proto::wire::Decommission { on_ms: net.now.0 + HOUR_MS, successor };
+        net.relays[0].set_notice(net.now, Some(notice.clone()));
+        assert_eq!(net.info(0).info().decommission, Some(notice));
+        net.pass(3_599);
+        assert_eq!(admits(&mut net), before);
+        net.pass(1);
+        assert_eq!(admits(&mut net), from);
+        net.relays[0].set_notice(net.now, None);
+        assert_eq!(net.info(0).info().decommission, None);
+    }
 }
 
 #[test]
@@ -266,6 +397,8 @@ fn walk(seed: u64, steps: u32) {
         if dice.next_u32() % 3 == 0 {
             net.settle();
         }
+        // Not only where all is settled.
+        net.relays.iter().for_each(|relay| assert_balanced(relay.core()));
         links.retain(|link| !net.closed.contains(link));
         clients.retain(|client| !net.closed.contains(&(client.relay, client.link)));
     }
@@ -349,6 +482,7 @@ fn a_dial_answered_for_nobody_and_cells_of_unknown_links_change_nothing() {
     net.relays[0].dialled(net.now, super::DialId(9), Ok(stranger));
     let events = net.relays[0].run(net.now, &mut net.rng);
     assert!(matches!(events[..], [Event::Closed(LinkId(404))]));
+    assert_eq!(net.relays[0].totals().cells_received, 0);
 }
 
 #[test]

@@ -8,14 +8,16 @@ use hearken_proto::limits::{
     ANSWERS_DUE_MAX, LINK_INBOX_MAX, LINK_STALLED_SECONDS_MAX, UNPROVEN_PER_LINK_MAX,
     UNPROVEN_SECONDS_MAX,
 };
-use hearken_proto::time::UnixHour;
+use hearken_proto::time::{DAY_MS, UnixHour};
 use hearken_proto::wire::command::Command as Ask;
 use hearken_proto::wire::reply::Reply as Say;
 use hearken_proto::wire::{self, Reason, Role};
 
 use super::action::Ticket;
+use super::bounds::{READER_SECONDS_MAX, READERS_PER_LINK_MAX};
 use super::clock::Clock;
 use super::command::{Read, SessionNumber};
+use super::last_hop::nobodys;
 use super::reply::Reply;
 use super::session::{Effect, Session};
 use super::testing::{Net, assert_done, assert_refused, get, ping, put, watch};
@@ -366,6 +368,73 @@ fn a_proof_may_be_shown_again_in_its_session() {
         let key = Some((Role::Receive, &mailbox.receive));
         assert!(matches!(net.ask(&mut mailbox.reader, key, get(0, 1)), Say::Empty(_)));
     }
+    // A wrong one beside it takes nothing back, and without it gives nothing.
+    let link = net.link(0);
+    let stranger = net.open(0, link);
+    for (mut client, is_proven) in [(mailbox.reader, true), (stranger, false)] {
+        let mut auth = client.auth(Role::Receive, &mailbox.receive);
+        auth.mac[0] ^= 1;
+        let command = wire::Command { auth: Some(auth), command: Some(get(0, 1)) };
+        let cell = client.seal_command(&command, None, &mut net.rng);
+        net.post(0, client.link, cell);
+        net.settle();
+        let reply = net.reply(&mut client).0;
+        assert_eq!(matches!(reply, Say::Empty(_)), is_proven, "{reply:?}");
+    }
+}
+
+#[test]
+fn what_is_not_proven_is_looked_up_as_an_id_that_nobody_has_a_key_to() {
+    let (id, other) = ([0x0f; 32], [1; 32]);
+    assert_eq!(nobodys(id), [0xf0; 32]);
+    assert_ne!(nobodys(id), nobodys(other));
+}
+
+#[test]
+fn sessions_that_only_read_objects_are_bounded_by_link_and_live_ten_seconds_from_their_last_read() {
+    let mut net = Net::one();
+    let link = net.link(0);
+    let mut readers: Vec<_> = (0..READERS_PER_LINK_MAX)
+        .map(|_| {
+            let mut client = net.open(0, link);
+            assert_refused(&net.ask(&mut client, None, object_get()), Reason::NotYours);
+            client
+        })
+        .collect();
+    let mut one_more = net.open(0, link);
+    net.send(&mut one_more, None, object_get(), None);
+    net.settle();
+    assert_eq!(net.close_of(&one_more), Some(CloseReason::Busy));
+    // Who reads already may read on.
+    net.pass(READER_SECONDS_MAX - 1);
+    assert_refused(&net.ask(&mut readers[0], None, object_get()), Reason::NotYours);
+    net.pass(READER_SECONDS_MAX - 1);
+    assert!(readers[1..].iter().all(|reader| net.close_of(reader) == Some(CloseReason::Done)));
+    assert_eq!(net.close_of(&readers[0]), None);
+    net.pass(1);
+    assert_eq!(net.close_of(&readers[0]), Some(CloseReason::Done));
+}
+
+#[test]
+fn a_session_that_proved_a_key_keeps_its_time_though_it_reads_an_object() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    assert_refused(&net.ask(&mut mailbox.reader, None, object_get()), Reason::NotYours);
+    net.pass(READER_SECONDS_MAX + 1);
+    assert_done(&net.ask(&mut mailbox.reader, None, ping()));
+}
+
+#[test]
+fn the_sessions_of_keys_that_are_destroyed_are_closed() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    // Set back so far that the keys are of a future that will not come.
+    net.now.0 -= 10 * DAY_MS;
+    net.pass(0);
+    assert_eq!(net.close_of(&mailbox.reader), Some(CloseReason::UnknownEpoch));
+    let mut other = net.mailbox(0);
+    net.pass(60);
+    assert_done(&net.ask(&mut other.reader, None, ping()));
 }
 
 #[test]

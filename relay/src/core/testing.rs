@@ -19,6 +19,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::request::id_of;
+use super::testing_books::assert_balanced;
 use super::{CoreConfig, DialError, DialId, LinkId, Warning};
 use crate::simulation::{Event, InlineRelay};
 
@@ -41,6 +42,8 @@ pub(super) struct Net {
     /// Dials that the test answers itself.
     pub(super) dials: Vec<(usize, DialId, NextHop)>,
     pub(super) answers_dials: bool,
+    /// Whether all counts are to be right: not where a test has changed one.
+    pub(super) balances: bool,
     wires: BTreeMap<(usize, LinkId), (usize, LinkId)>,
     arrived: BTreeMap<(usize, LinkId), VecDeque<Cell>>,
     next_route: BTreeMap<(usize, LinkId), u64>,
@@ -63,6 +66,7 @@ impl Net {
             warned: Vec::new(),
             dials: Vec::new(),
             answers_dials: true,
+            balances: true,
             wires: BTreeMap::new(),
             arrived: BTreeMap::new(),
             next_route: BTreeMap::new(),
@@ -104,6 +108,9 @@ impl Net {
                     moved = true;
                     self.deliver(at, event);
                 }
+            }
+            if self.balances {
+                self.relays.iter().for_each(|relay| assert_balanced(relay.core()));
             }
             if !moved {
                 return;
