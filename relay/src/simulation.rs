@@ -246,6 +246,11 @@ impl InlineRelay {
     }
 
     #[cfg(test)]
+    pub(crate) fn crowd_store(&mut self, requests: usize) {
+        self.core.crowd_store(requests);
+    }
+
+    #[cfg(test)]
     pub(crate) fn leave_room(&mut self, room: usize) {
         self.core.leave_room(room);
     }

@@ -264,3 +264,27 @@ fn read_skipped(reader: &mut Reader<'_>, below: u32) -> Option<SkippedKeys> {
 }
 
 const _: () = assert!((PAST_CHAINS_MAX + 1) * SKIPPED_PER_CHAIN_MAX <= SKIPPED_PER_CONTACT_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_passed_over_rise_and_stay_below_what_the_chain_has_reached() {
+        let read = |numbers: &[u32]| {
+            let mut out = Writer::with_capacity(SKIPPED_LEN * 4);
+            out.u16(u16::try_from(numbers.len()).unwrap_or(u16::MAX));
+            for number in numbers {
+                out.u32(*number);
+                out.u32(20_000);
+                out.put(&[7; 32]);
+            }
+            read_skipped(&mut Reader::new(&out.finish()), 9).map(|skipped| skipped.len())
+        };
+        assert_eq!(read(&[]), Some(0));
+        assert_eq!(read(&[0, 3, 8]), Some(3));
+        for numbers in [&[3, 3][..], &[3, 2], &[9], &[8, 9]] {
+            assert_eq!(read(numbers), None, "{numbers:?}");
+        }
+    }
+}

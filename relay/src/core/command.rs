@@ -209,7 +209,6 @@ pub(super) enum Answer {
         claims_refused: u32,
         claimed: bool,
         newest: u64,
-        touch: bool,
     },
     Chunks {
         first: u32,

@@ -6,7 +6,8 @@ use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::hop::NextHop;
 use hearken_proto::info::{self, UnverifiedInfo};
 use hearken_proto::limits::{
-    OPENS_PER_LINK_BURST, ROUTE_QUEUE_BACK_MAX, ROUTE_QUEUE_FORWARD_MAX, ROUTES_PER_LINK_MAX,
+    OPENS_PER_LINK_BURST, PEERS_MAX, ROUTE_QUEUE_BACK_MAX, ROUTE_QUEUE_FORWARD_MAX,
+    ROUTES_PER_LINK_MAX,
 };
 use hearken_proto::wire::reply::Reply as Say;
 use hearken_proto::wire::{self, Role};
@@ -136,7 +137,9 @@ fn a_failed_dial_is_told_with_its_reason() {
     let hop = net.hop_to(LAST);
     let (route, _) = post_open(&mut net, link, &hop);
     net.settle();
-    net.pass(15);
+    net.pass(14);
+    assert_eq!(net.closes(ENTRY, link, route), None);
+    net.pass(1);
     assert_eq!(net.closes(ENTRY, link, route), Some(CloseReason::Unreachable));
     let (at, dial, _) = net.dials.pop().unwrap();
     net.relays[at].dialled(net.now, dial, Ok(LinkId(77)));
@@ -307,6 +310,76 @@ fn dials_that_one_client_link_causes_are_bounded() {
         closed += usize::from(net.closes(ENTRY, link, route) == Some(CloseReason::Busy));
     }
     assert_eq!((net.dials.len(), closed), (DIALS_PER_LINK_MAX, 2));
+    // One that is answered makes room for one.
+    let (at, dial, _) = net.dials.remove(0);
+    net.relays[at].dialled(net.now, dial, Err(DialError::Unreachable));
+    for more in 0..2 {
+        let host_port = format!("more{more}.example:1").parse().unwrap();
+        let hop = NextHop { host_port, ..net.hop_to(LAST) };
+        let (route, _) = post_open(&mut net, link, &hop);
+        net.settle();
+        let busy = net.closes(ENTRY, link, route) == Some(CloseReason::Busy);
+        assert_eq!(busy, more == 1);
+    }
+    assert_eq!(net.dials.len(), DIALS_PER_LINK_MAX);
+}
+
+#[test]
+fn peers_and_dials_in_all_are_bounded_and_a_peer_without_a_route_makes_room() {
+    let mut net = two();
+    let link = net.link(ENTRY);
+    let client = net.open_through(ENTRY, LAST, link);
+    let close = Cell::close(client.route, CloseReason::Done, &mut net.rng);
+    net.post(ENTRY, link, close);
+    net.settle();
+    let peer = net.peer_link(ENTRY);
+    net.answers_dials = false;
+    // Other relays: the peer itself would be asked over its link.
+    let ask = |net: &mut Net, at: usize, link: LinkId| {
+        let host_port = format!("r{at}.example:1").parse().unwrap();
+        let fingerprint = hearken_proto::ids::Fingerprint::from_bytes([9; 32]);
+        let hop = NextHop { host_port, fingerprint };
+        let route = net.new_route(ENTRY, link);
+        let cell = info::request(route, &mut net.rng);
+        let cell = net.route_through(ENTRY, &hop, cell);
+        net.post(ENTRY, link, cell);
+        net.settle();
+        net.closes(ENTRY, link, route)
+    };
+    let mut dialler = net.link(ENTRY);
+    for at in 0..PEERS_MAX - 1 {
+        if at > 0 && at % DIALS_PER_LINK_MAX == 0 {
+            dialler = net.link(ENTRY);
+        }
+        assert_eq!(ask(&mut net, at, dialler), None);
+    }
+    assert!(!net.closed.contains(&(ENTRY, peer)), "there is room for it");
+    let last = net.link(ENTRY);
+    assert_eq!(ask(&mut net, PEERS_MAX, last), None);
+    assert!(net.closed.contains(&(ENTRY, peer)));
+    assert_eq!(ask(&mut net, PEERS_MAX + 1, last), Some(CloseReason::Busy));
+    assert_eq!((net.dials.len(), net.relays[ENTRY].totals().peers), (PEERS_MAX, 0));
+}
+
+#[test]
+fn a_peer_link_with_a_route_stays_and_its_time_begins_when_the_last_route_ends() {
+    let mut net = two();
+    let link = net.link(ENTRY);
+    let mailbox = net.mailbox(LAST);
+    let idle = PEER_IDLE_MINUTES_MAX * 60;
+    for _ in 0..2 {
+        let mut client = net.open_through(ENTRY, LAST, link);
+        net.ask(&mut client, Some((Role::Receive, &mailbox.receive)), get(0, 1));
+        net.pass(idle + 60);
+        assert_done(&net.ask(&mut client, None, ping()));
+        let close = Cell::close(client.route, CloseReason::Done, &mut net.rng);
+        net.post(ENTRY, link, close);
+        net.settle();
+        net.pass(idle - 1);
+        assert_eq!(net.relays[ENTRY].totals().peers, 1);
+    }
+    net.pass(1);
+    assert_eq!(net.relays[ENTRY].totals().peers, 0);
 }
 
 #[test]

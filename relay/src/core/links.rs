@@ -307,6 +307,18 @@ impl Links {
         }
     }
 
+    /// Asserts that the links whose turn is to come are those with something in the inbox, each once, but for those
+    /// that are not listened to.
+    #[cfg(test)]
+    pub(super) fn assert_turns(&self) {
+        for (id, link) in &self.links {
+            let times = self.turns.iter().filter(|turn| *turn == id).count();
+            assert_eq!(times, usize::from(link.in_turns), "turns of a link");
+            assert!(!link.in_turns || link.inbox_len() > 0, "the turn of an empty link");
+            assert!(link.in_turns || link.inbox_len() == 0 || link.is_blocked(), "no turn");
+        }
+    }
+
     /// The routes that stand in a link's line.
     #[cfg(test)]
     pub(super) fn lined_up(&self, id: LinkId) -> Vec<u64> {
@@ -441,5 +453,18 @@ mod tests {
         links.remove(LinkId(2));
         let order: Vec<u64> = std::iter::from_fn(|| links.take()).map(|(link, _)| link.0).collect();
         assert_eq!(order, [1, 3]);
+    }
+
+    #[test]
+    fn who_watches_through_a_full_link_is_looked_at_again_once_it_is_below_half() {
+        let mut links = links(1);
+        links.wait(LinkId(1), LINK_OUTBOX_MAX, now());
+        links.park(RouteKey { link: LinkId(1), route: 7 });
+        assert!(links.is_full(LinkId(1)) && links.unpark(LinkId(1)).is_empty());
+        links.withdraw(LinkId(1), LINK_OUTBOX_MAX / 2);
+        assert!(!links.is_full(LinkId(1)) && links.unpark(LinkId(1)).is_empty());
+        links.taken(LinkId(1), now());
+        assert_eq!(links.unpark(LinkId(1)), [7]);
+        assert!(links.unpark(LinkId(1)).is_empty());
     }
 }

@@ -103,7 +103,6 @@ pub(super) fn watch(
         claims_refused: row.claims_refused,
         claimed: row.sender.is_some(),
         newest: row.newest_after(after, hour),
-        touch: row.reader_day < hour.day(),
     })
 }
 

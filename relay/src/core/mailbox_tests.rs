@@ -861,3 +861,174 @@ fn what_one_session_puts_says_nothing_of_what_another_was_refused() {
     // The reason of the one before it, which came to another session.
     assert_refused(&net.put(&mut full, &blobs[3]), Reason::Full);
 }
+
+/// New sessions of a mailbox: those from before time passed have ended.
+fn come_again(net: &mut Net, mailbox: &mut super::testing::Mailbox) {
+    let (reader_link, sender_link) = (net.link(0), net.link(0));
+    (mailbox.reader, mailbox.sender) = (net.open(0, reader_link), net.open(0, sender_link));
+    mailbox.has_put = false;
+    let key = Some((Role::Receive, &mailbox.receive));
+    assert_done(&net.ask(&mut mailbox.reader, key, ack(0)));
+}
+
+/// What a `Get` costs the store: ranges, and rows beside the mailbox's own.
+fn cost_of_get(net: &mut Net, mailbox: &mut super::testing::Mailbox, max: u32) -> (u64, u64) {
+    let before = (net.relays[0].store().ranges(), net.relays[0].store().rows_read());
+    net.get(mailbox, 0, max);
+    let store = net.relays[0].store();
+    (store.ranges() - before.0, store.rows_read() - before.1 - 1)
+}
+
+#[test]
+fn a_get_looks_only_into_days_in_which_something_waits_and_no_further_than_it_has_to() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let put = |net: &mut Net, mailbox: &mut super::testing::Mailbox, count: usize| {
+        for _ in 0..count {
+            let blob = net.blob();
+            assert_done(&net.put(mailbox, &blob));
+        }
+    };
+    put(&mut net, &mut mailbox, 1);
+    assert_done(&net.ask(&mut mailbox.reader, None, ack(u64::MAX)));
+    assert_eq!(cost_of_get(&mut net, &mut mailbox, 16), (0, 0), "all acknowledged");
+    net.pass(24 * 3_600);
+    come_again(&mut net, &mut mailbox);
+    put(&mut net, &mut mailbox, 9);
+    assert_eq!(cost_of_get(&mut net, &mut mailbox, 16), (1, 9));
+    assert_eq!(cost_of_get(&mut net, &mut mailbox, 4), (1, 4));
+    net.pass(24 * 3_600);
+    come_again(&mut net, &mut mailbox);
+    put(&mut net, &mut mailbox, 3);
+    assert_eq!(cost_of_get(&mut net, &mut mailbox, 4), (1, 4), "the first day had enough");
+    assert_eq!(cost_of_get(&mut net, &mut mailbox, 16), (2, 12));
+    net.pass(30 * 24 * 3_600);
+    come_again(&mut net, &mut mailbox);
+    assert_eq!(cost_of_get(&mut net, &mut mailbox, 16), (0, 0), "those days are over");
+}
+
+#[test]
+fn blobs_come_in_the_order_of_their_positions_though_the_relays_clock_went_back_between() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    net.pass(24 * 3_600);
+    let mut blobs = Vec::new();
+    for at in 0..4 {
+        net.now.0 = if at % 2 == 0 { net.now.0 + DAY_MS } else { net.now.0 - DAY_MS };
+        net.pass(0);
+        come_again(&mut net, &mut mailbox);
+        blobs.push(net.blob());
+        assert_done(&net.put(&mut mailbox, &blobs[at]));
+    }
+    for max in 1..=4 {
+        let got = net.get(&mut mailbox, 0, max);
+        let got: Vec<_> = got.into_iter().map(|(_, blob)| blob).collect();
+        assert_eq!(got, blobs[..max as usize]);
+    }
+}
+
+#[test]
+fn a_reader_that_only_gets_keeps_its_mailbox_and_is_noted_once_a_day() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    for _ in 0..3 {
+        net.pass(179 * 24 * 3_600);
+        let link = net.link(0);
+        mailbox.reader = net.open(0, link);
+        let commits = [0, 1].map(|_| {
+            let before = net.relays[0].store().totals().commits;
+            let key = Some((Role::Receive, &mailbox.receive));
+            let reply = net.ask(&mut mailbox.reader, key, get(0, 1));
+            assert!(matches!(reply, Say::Empty(_)), "{reply:?}");
+            net.relays[0].store().totals().commits - before
+        });
+        assert_eq!(commits, [1, 0]);
+    }
+}
+
+#[test]
+fn a_watch_notes_the_visit_once_a_day() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    net.pass(24 * 3_600);
+    let commits = [0, 1].map(|_| {
+        let link = net.link(0);
+        mailbox.reader = net.open(0, link);
+        let before = net.relays[0].store().totals().commits;
+        let key = Some((Role::Receive, &mailbox.receive));
+        assert!(matches!(net.ask(&mut mailbox.reader, key, watch(0)), Say::Watching(_)));
+        net.relays[0].store().totals().commits - before
+    });
+    assert_eq!(commits, [1, 0]);
+}
+
+#[test]
+fn a_get_passes_over_what_has_expired_however_much_it_is() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    for _ in 0..4 {
+        let blob = net.blob();
+        assert_done(&net.put(&mut mailbox, &blob));
+    }
+    net.pass(2 * 3_600);
+    come_again(&mut net, &mut mailbox);
+    let last = net.blob();
+    assert_done(&net.put(&mut mailbox, &last));
+    net.pass((21 * 24 - 1) * 3_600);
+    come_again(&mut net, &mut mailbox);
+    for max in [1, 2, 3, 4, 5] {
+        let got = net.get(&mut mailbox, 0, max);
+        assert_eq!(got.into_iter().map(|(_, blob)| blob).collect::<Vec<_>>(), [last.clone()]);
+    }
+}
+
+#[test]
+fn a_watch_that_was_refused_watches_nothing() {
+    let mut net = Net::one();
+    let (key, link) = (net.key(), net.link(0));
+    let mut client = net.open(0, link);
+    let auth = Some((Role::Receive, &key));
+    assert_refused(&net.ask(&mut client, auth, watch(0)), Reason::NotYours);
+    assert_eq!(net.relays[0].totals().watches, 0);
+}
+
+#[test]
+fn a_reader_that_has_come_so_far_is_given_a_blob_without_another_read() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let reply = net.ask(&mut mailbox.reader, None, watch(0));
+    assert!(matches!(reply, Say::Watching(_)), "{reply:?}");
+    // The first is read: only then is it known that nothing lies before it.
+    let first = net.blob();
+    assert_done(&net.put(&mut mailbox, &first));
+    assert_eq!(net.reply(&mut mailbox.reader).1, Some(first));
+    let ranges = net.relays[0].store().ranges();
+    for pushed in 2..=4 {
+        let blob = net.blob();
+        assert_done(&net.put(&mut mailbox, &blob));
+        assert_eq!(net.reply(&mut mailbox.reader).1, Some(blob));
+        assert_eq!(net.relays[0].totals().deliveries, pushed);
+    }
+    assert_eq!(net.relays[0].store().ranges(), ranges);
+}
+
+#[test]
+fn no_watch_has_the_store_asked_for_more_than_it_may_be() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    assert!(matches!(net.ask(&mut mailbox.reader, None, watch(0)), Say::Watching(_)));
+    // Whoever watches is to have the blob read.
+    net.relays[0].set_lie(|_| {});
+    let blob = net.blob();
+    net.relays[0].hold_store(true);
+    net.send_put(&mut mailbox, &blob);
+    net.settle();
+    net.relays[0].crowd_store(super::STORE_REQUESTS_MAX);
+    net.relays[0].hold_store(false);
+    net.settle();
+    assert_done(&net.reply(&mut mailbox.sender).0);
+    assert_eq!(net.arrived_len(0, mailbox.reader.link), 0);
+    net.relays[0].crowd_store(0);
+    net.pass(0);
+    assert_eq!(net.reply(&mut mailbox.reader).1, Some(blob));
+}

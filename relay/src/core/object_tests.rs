@@ -158,6 +158,9 @@ fn a_finished_object_lives_as_long_as_was_said_and_not_a_day_longer() {
     let mut net = Net::one();
     let mut writer = Writer::new(&mut net);
     let chunks: Vec<_> = (0..600).map(|_| net.blob()).collect();
+    // Near the end of an hour: what is said counts from then, not from where the hour began.
+    net.now.0 += 59 * HOUR_MS / 60;
+    writer.again(&mut net);
     assert_done(&net.ask(&mut writer.client, None, declare(&chunks, 30)));
     for (index, blob) in (0..).zip(&chunks) {
         assert_done(&writer.chunk(&mut net, index, blob));
@@ -165,6 +168,8 @@ fn a_finished_object_lives_as_long_as_was_said_and_not_a_day_longer() {
     net.now.0 += 30 * HOUR_MS - 1;
     net.pass(0);
     assert!(writer.is_readable(&mut net));
+    let totals = net.relays[0].totals();
+    assert_eq!((totals.object_puts, totals.chunks_read), (601, 1));
     net.now.0 += HOUR_MS + 1;
     net.pass(0);
     assert!(!writer.is_readable(&mut net));
@@ -243,4 +248,27 @@ fn an_object_needs_admission_work_and_the_write_key() {
     let chunks = [net.blob()];
     let mut nobody = Writer::session(&mut net);
     assert_refused(&net.ask(&mut nobody, None, declare(&chunks, 1)), Reason::NotYours);
+}
+
+#[test]
+fn an_object_is_uploaded_within_a_day_and_none_outlives_the_space_of_its_chunks() {
+    let mut net = Net::one();
+    let mut writer = Writer::new(&mut net);
+    let chunks: Vec<_> = (0..40).map(|_| net.blob()).collect();
+    assert_done(&net.ask(&mut writer.client, None, declare(&chunks, 24)));
+    // From mid-day on, a chunk an hour: its day and the next are long enough for any upload.
+    let declared = net.now.day().0;
+    for (index, blob) in (0..).zip(&chunks) {
+        let reply = writer.chunk(&mut net, index, blob);
+        if net.now.day().0 < declared + 2 {
+            assert_done(&reply);
+        } else {
+            assert_refused(&reply, Reason::Mismatch);
+            break;
+        }
+        net.pass(3_600);
+        writer.again(&mut net);
+    }
+    let days: Vec<u32> = net.relays[0].store().days().iter().map(|day| day.0).collect();
+    assert_eq!(days, [declared + 2]);
 }

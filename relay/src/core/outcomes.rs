@@ -164,8 +164,8 @@ impl LastHop {
                     watch.acknowledge(cursor);
                 }
             }
-            (Effect::Watch(mailbox), Ok(Answer::Watching { touch, .. })) => {
-                touched = touch.then_some(mailbox);
+            // What it reads next notes that the reader came.
+            (Effect::Watch(_), Ok(Answer::Watching { .. })) => {
                 if let Some(watch) = &mut session.watch {
                     watch.start();
                 }

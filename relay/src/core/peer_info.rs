@@ -66,3 +66,38 @@ impl PeerInfos {
         self.cached.insert(peer, (now, info));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearken_proto::time::UnixMillis;
+
+    use super::super::clock::Clock;
+    use super::*;
+
+    #[test]
+    fn one_info_a_peer_is_kept_and_where_there_are_too_many_the_oldest_goes() {
+        let mut infos = PeerInfos::default();
+        let start = Clock::new(UnixMillis(0)).at(UnixMillis(0));
+        let peer = |number: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            Fingerprint::from_bytes(bytes)
+        };
+        let keep = |infos: &mut PeerInfos, number: usize, second: u64| {
+            let info = Arc::new(SignedRelayInfo::default());
+            infos.keep(peer(number), info, start.after_seconds(second));
+        };
+        for number in 0..INFOS_CACHED_MAX {
+            keep(&mut infos, number, if number == 7 { 0 } else { 1 });
+        }
+        keep(&mut infos, 9, 2);
+        assert_eq!(infos.cached.len(), INFOS_CACHED_MAX);
+        assert!(infos.cached.contains_key(&peer(7)), "one that is there already needs no room");
+        keep(&mut infos, INFOS_CACHED_MAX, 2);
+        assert_eq!(infos.cached.len(), INFOS_CACHED_MAX);
+        assert!(!infos.cached.contains_key(&peer(7)));
+        let hour = INFO_MINUTES * 60;
+        assert!(infos.cached(&peer(0), start.after_seconds(hour)).is_some());
+        assert!(infos.cached(&peer(0), start.after_seconds(hour + 1)).is_none());
+    }
+}

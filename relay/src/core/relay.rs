@@ -266,6 +266,15 @@ impl RelayCore {
         ]
     }
 
+    /// Makes it look as if the store had so many requests, beside those that it has.
+    #[cfg(test)]
+    pub(crate) fn crowd_store(&mut self, requests: usize) {
+        let pending = &mut self.last_hop.pending;
+        pending.retain(|ticket, _| ticket.0 < 1 << 40);
+        let crowd = (0..requests as u64).map(|at| Ticket((1 << 40) + at));
+        pending.extend(crowd.map(|ticket| (ticket, super::last_hop::Pending::Quiet)));
+    }
+
     #[cfg(test)]
     pub(crate) fn leave_room(&mut self, room: usize) {
         self.entry.leave_room(room);

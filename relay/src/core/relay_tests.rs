@@ -292,6 +292,18 @@ fn links_in_all_are_bounded() {
     let one_more = net.link(0);
     net.settle();
     assert_eq!(net.closed, [(0, one_more)]);
+    assert_eq!(net.relays[0].totals().links_refused, 1);
+}
+
+#[test]
+fn totals_count_links_and_cells() {
+    let mut net = Net::one();
+    net.info(0);
+    net.info(0);
+    net.link(0);
+    let totals = net.relays[0].totals();
+    assert_eq!((totals.links, totals.links_opened, totals.links_refused), (1, 3, 0));
+    assert_eq!((totals.cells_received, totals.cells_sent), (2, 2));
 }
 
 /// One random walk: honest clients beside noise, links that come and go, a store that fails, time that jumps.

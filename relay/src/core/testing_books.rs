@@ -26,6 +26,7 @@ pub(super) fn assert_balanced(core: &RelayCore) {
     forwards.iter().for_each(|(key, _)| *routes_of.entry(key.link).or_default() += 1);
     assert_eq!(entry.counted_routes(), routes_of, "routes of client links");
 
+    base.links.assert_turns();
     for (link, [waiting, expected, forwarding, control]) in base.links.counts() {
         let sessions = last_hop.sessions.iter().filter(|(key, _)| key.link == link);
         let answers: usize = sessions.map(|(_, session)| session.outgoing()).sum();

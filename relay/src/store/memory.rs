@@ -29,6 +29,7 @@ struct State {
     full: bool,
     /// Rows that `read` and `range` handed out or looked at, for tests of work done.
     rows_read: u64,
+    ranges: u64,
     /// Where syncs are left out: what was durable when that began.
     synced: Option<Box<State>>,
 }
@@ -104,6 +105,12 @@ impl MemoryStore {
         self.lock().rows_read
     }
 
+    /// Ranges that were asked for since the store was made.
+    #[must_use]
+    pub fn ranges(&self) -> u64 {
+        self.lock().ranges
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic of another test thread cannot leave the state half-written: each mutation is one assignment or a
         // loop of infallible inserts.
@@ -138,6 +145,7 @@ impl Store for MemoryStore {
             return Ok(Vec::new());
         }
         let mut state = self.lock();
+        state.ranges += 1;
         let rows: Vec<Row> = state
             .spaces
             .get(&space)

@@ -34,6 +34,24 @@ fn a_state_is_the_same_after_a_round_trip() {
 }
 
 #[test]
+fn a_state_is_written_into_memory_that_is_taken_once_so_that_no_part_of_it_stays_behind() {
+    let mut pair = Pair::answered(73);
+    for lost in [3, 5, 7, 11] {
+        for _ in 0..lost {
+            pair.joiner_says(b"lost");
+        }
+        pair.round();
+    }
+    let (ec, kem) = (&pair.inviter.ec, &pair.inviter.kem);
+    let receiving = ec.receiving.as_ref().unwrap().skipped.len();
+    let past: usize = ec.past.iter().map(|chain| chain.skipped.len()).sum();
+    let (kept, epochs) = (kem.kept_count(), kem.past.len());
+    assert!(receiving > 1 && past > 1 && kept > 1 && epochs > 1, "a control");
+    let capacity = 8_192 + 40 * (receiving + past + kept) + 6 * epochs;
+    assert_eq!(pair.inviter.to_bytes().capacity(), capacity);
+}
+
+#[test]
 fn a_state_cut_short_or_with_more_behind_it_is_refused() {
     for state in states() {
         for length in (0..state.len()).step_by(7).chain([state.len() - 1]) {
