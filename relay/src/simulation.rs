@@ -245,6 +245,12 @@ impl InlineRelay {
         self.core.handle_notice(now, notice);
     }
 
+    /// Works on one cell, without what follows from it.
+    #[cfg(test)]
+    pub(crate) fn advance(&mut self, now: UnixMillis, rng: &mut dyn CryptoRng) {
+        let _ = self.core.advance(now, rng);
+    }
+
     #[cfg(test)]
     pub(crate) fn crowd_store(&mut self, requests: usize) {
         self.core.crowd_store(requests);

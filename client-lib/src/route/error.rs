@@ -108,3 +108,25 @@ impl CloseWhy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_means_what_it_can_mean_where_its_route_stands() {
+        for (reason, through_entry, open, why) in [
+            (CloseReason::UnknownEpoch, false, true, CloseWhy::LinkLost),
+            (CloseReason::UnknownEpoch, false, false, CloseWhy::UnknownEpoch),
+            (CloseReason::Refused, true, false, CloseWhy::EntryRefuses),
+            (CloseReason::Refused, true, true, CloseWhy::Refused),
+            (CloseReason::Refused, false, false, CloseWhy::Refused),
+            (CloseReason::Done, true, true, CloseWhy::LinkLost),
+            (CloseReason::Busy, true, true, CloseWhy::Busy),
+            (CloseReason::Unreachable, true, false, CloseWhy::Unreachable),
+            (CloseReason::OtherKey, true, false, CloseWhy::OtherKey),
+        ] {
+            assert_eq!(CloseWhy::of_close(reason, through_entry, open), why, "{reason:?}");
+        }
+    }
+}

@@ -786,3 +786,16 @@ fn an_info_that_the_peer_never_took_is_given_up() {
         while net.arrived(ENTRY, peer).is_some() {}
     }
 }
+
+#[test]
+fn cells_of_a_route_that_goes_on_go_before_opens() {
+    let mut net = two();
+    let (link, route, ..) = played_peer(&mut net);
+    let hop = net.hop_to(LAST);
+    post_open(&mut net, link, &hop);
+    let cell = Cell::new(Kind::Data, route, &mut net.rng);
+    net.post(ENTRY, link, cell);
+    net.relays[ENTRY].advance(net.now, &mut net.rng);
+    assert_eq!(net.relays[ENTRY].leftovers()[1..3], [1, 1], "no other route is open");
+    net.settle();
+}

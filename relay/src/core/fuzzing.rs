@@ -17,7 +17,8 @@ pub fn mailbox_row(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A blob's row.
 #[must_use]
 pub fn blob_row(bytes: &[u8]) -> Option<Vec<u8>> {
-    BlobRow::decode(bytes).ok().map(|row| row.encode())
+    let row = BlobRow::decode(bytes).ok()?;
+    Some([&BlobRow::head(row.goes)[..], row.sealed].concat())
 }
 
 /// An object's row.

@@ -90,9 +90,8 @@ impl Proof {
     fn of(auth: wire::Auth) -> Result<Self, Reason> {
         let role = auth.role();
         match (array(&auth.public_key), array(&auth.mac)) {
-            (Ok(public_key), Ok(mac)) if role != Role::Unspecified => {
-                Ok(Self { role, public_key, mac })
-            }
+            // No command needs a proof of an unknown role, so that one is refused with its command.
+            (Ok(public_key), Ok(mac)) => Ok(Self { role, public_key, mac }),
             _ => Err(Reason::Malformed),
         }
     }

@@ -206,10 +206,6 @@ pub(super) struct BlobRow<'a> {
 }
 
 impl<'a> BlobRow<'a> {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        [&Self::head(self.goes)[..], self.sealed].concat()
-    }
-
     /// What stands before the sealed bytes.
     pub(super) fn head(goes: UnixHour) -> [u8; 4] {
         goes.0.to_be_bytes()
@@ -413,6 +409,35 @@ mod tests {
         assert_eq!(mailbox().blobs(UnixDay(20_001)), 13);
         assert_eq!(mailbox().blobs(UnixDay(20_002)), 8);
         assert_eq!(mailbox().blobs(UnixDay(20_003)), 0);
+    }
+
+    #[test]
+    fn keys_are_those_of_the_table() {
+        assert_eq!(total_key(), b"t");
+        assert_eq!(key(Kind::Claim, &[7; 32]), [&b"c"[..], &[7; 32]].concat());
+        let blob = blob_key(&RecvId::from_bytes([7; 32]), 258);
+        assert_eq!(blob, [&b"b"[..], &[7; 32], &[0, 0, 0, 0, 0, 0, 1, 2]].concat());
+        assert_eq!(position_of(&blob).unwrap(), 258);
+    }
+
+    #[test]
+    fn bytes_behind_a_key_or_a_number_are_corrupt() {
+        let mut key = due_key(Kind::Idle, 1, &[0; 32]);
+        key.push(0);
+        assert!(read_due_key(&key).is_err());
+        assert_eq!(read_total(Some(&7_u64.to_be_bytes())).unwrap(), 7);
+        assert!(read_total(Some(&[0; 9])).is_err());
+        assert_eq!(read_total(None).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_newest_waits_until_its_hour_is_over_or_it_is_behind_the_reader() {
+        let (row, hour) = (mailbox(), UnixHour(499_999));
+        assert_eq!(row.newest_after(0, hour), 17);
+        assert_eq!(row.newest_after(16, hour), 17);
+        assert_eq!(row.newest_after(17, hour), 0);
+        assert_eq!(row.newest_after(0, UnixHour(500_000)), 0);
+        assert_eq!(MailboxRow { head: 17, ..row }.newest_after(0, hour), 0);
     }
 
     #[test]

@@ -346,6 +346,7 @@ fn a_full_inbox_closes_the_link() {
     }
     net.settle();
     assert_eq!(net.closed, [(0, link)]);
+    assert_eq!(net.relays[0].totals().links_refused, 1);
 }
 
 #[test]
@@ -524,4 +525,53 @@ fn a_read_waits_for_every_write_before_it_and_for_none_behind_it() {
     session.resolve(Ticket(2), vec![Reply::done()]);
     assert!(session.release(Ticket(4)).is_some());
     assert!(session.release(Ticket(5)).is_none(), "it is asked once");
+}
+
+#[test]
+fn cells_of_proven_sessions_go_before_opens_and_those_of_others_behind_them() {
+    for is_proven in [true, false] {
+        let mut net = Net::one();
+        let mailbox = net.mailbox(0);
+        let mut client = if is_proven {
+            mailbox.reader
+        } else {
+            let link = net.link(0);
+            net.open(0, link)
+        };
+        for _ in 0..2 {
+            let route = net.new_route(0, client.link);
+            let (_, open) = net.open_cell(0, route);
+            net.post(0, client.link, open);
+        }
+        net.send(&mut client, None, ping(), None);
+        let before = net.relays[0].totals().sessions_opened;
+        net.relays[0].advance(net.now, &mut net.rng);
+        assert_eq!(net.relays[0].totals().sessions_opened == before, is_proven);
+        net.settle();
+    }
+}
+
+#[test]
+fn no_cell_of_a_session_overtakes_an_earlier_one_of_it() {
+    let mut net = Net::one();
+    let mailbox = net.mailbox(0);
+    let link = net.link(0);
+    let mut client = net.open(0, link);
+    net.send(&mut client, Some((Role::Receive, &mailbox.receive)), get(0, 1), None);
+    net.send(&mut client, None, ping(), None);
+    // Proven by the first, the session has its second still among what is not.
+    net.relays[0].advance(net.now, &mut net.rng);
+    net.send(&mut client, None, ping(), None);
+    net.settle();
+    let replies = net.replies(&mut client);
+    assert!(matches!(replies[..], [Say::Empty(_), Say::Done(_), Say::Done(_)]), "{replies:?}");
+    // And then it goes before OPENs again.
+    let route = net.new_route(0, link);
+    let (_, open) = net.open_cell(0, route);
+    net.post(0, link, open);
+    net.send(&mut client, None, ping(), None);
+    let before = net.relays[0].totals().sessions_opened;
+    net.relays[0].advance(net.now, &mut net.rng);
+    assert_eq!(net.relays[0].totals().sessions_opened, before);
+    net.settle();
 }
