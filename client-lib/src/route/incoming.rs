@@ -45,11 +45,11 @@ impl Router {
     ) {
         match cell.close_reason() {
             Some(reason) => self.handle_close(now, rng, id, reason),
-            None if cell.kind() == Kind::Data => match self.handle_data(now, rng, id, cell) {
+            // What is no DATA does not open.
+            None => match self.handle_data(now, rng, id, cell) {
                 Ok(()) => self.send_waiting(now, rng, id),
                 Err(why) => self.fail(now, rng, id, why),
             },
-            None => self.fail(now, rng, id, CloseWhy::PeerMisbehaved),
         }
     }
 
