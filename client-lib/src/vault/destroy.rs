@@ -19,14 +19,10 @@ use super::{files, read_slots};
 
 /// Everything that a vault's folder ever holds, in the order in which it goes: the database last, since a folder without
 /// slots is known as a vault by it.
-pub(super) const FILES: [&str; 6] = [
-    UNFINISHED_SLOT_FILE,
-    SLOT_FILE,
-    COPY_DATABASE_FILE,
-    "copy.db-journal",
-    "store.db-journal",
-    DATABASE_FILE,
-];
+const FILES: [&str; 6] =
+    [UNFINISHED_SLOT_FILE, SLOT_FILE, COPY_DATABASE_FILE, JOURNALS[0], JOURNALS[1], DATABASE_FILE];
+/// Those that SQLite makes beside its databases.
+const JOURNALS: [&str; 2] = ["copy.db-journal", "store.db-journal"];
 
 impl Vault {
     /// Destroys the vault in `home`, whose lock the caller holds. `phrase` is the passphrase or the recovery phrase; it
@@ -81,14 +77,21 @@ fn check_is_ours(folder: &Path) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Where the slots say nothing, it is the database beside them that says that this was a vault. An empty folder is what an
-/// interrupted destruction leaves last.
+/// Where the slots say nothing, it is the database beside them that says that this was a vault. Without it there may be what
+/// a destruction leaves that a power cut interrupts, which undoes any of the removals: overwritten slots, and journals.
 fn check_was_a_vault(folder: &Path) -> Result<(), VaultError> {
-    if folder.join(DATABASE_FILE).try_exists()? || fs::read_dir(folder)?.next().is_none() {
-        Ok(())
-    } else {
-        Err(VaultError::NotAVault)
+    if folder.join(DATABASE_FILE).try_exists()? {
+        return Ok(());
     }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_overwritten = name == SLOT_FILE && entry.metadata()?.len() == SLOT_FILE_LEN as u64;
+        if !is_overwritten && !JOURNALS.iter().any(|journal| name == *journal) {
+            return Err(VaultError::NotAVault);
+        }
+    }
+    Ok(())
 }
 
 /// Removes the files of a vault and then their folder.
