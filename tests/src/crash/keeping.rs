@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use hearken_client_lib::vault::{Damage, Vault, VaultError};
 use hearken_client_lib::{Client, Options, RouteChoice};
 use serde_json::Value;
 
+use super::opening::Watch;
 use super::record::Record;
 use super::vault::{Found, MIGRATIONS, read};
 
@@ -50,11 +51,11 @@ pub fn open(home: &Path, phrases: &[String]) -> Result<Home> {
     let mut by_phrase = Vec::new();
     let mut took = Duration::ZERO;
     for phrase in phrases {
-        let begun = Instant::now();
+        let watch = Watch::begin();
         by_phrase.push(match Vault::open(home, phrase.as_bytes(), MIGRATIONS) {
             Ok(vault) => {
-                took = took.max(begun.elapsed());
-                Opened::Whole(Box::new(read(&vault, begun.elapsed())?))
+                took = took.max(watch.elapsed());
+                Opened::Whole(Box::new(read(&vault, watch.elapsed())?))
             }
             Err(VaultError::WrongPassphrase) => Opened::Refused,
             Err(

@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod keeping;
 pub mod loader;
+mod opening;
 pub mod record;
 pub mod recorder;
 pub mod relay;

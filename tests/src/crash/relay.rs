@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use hearken_proto::ids::Fingerprint;
@@ -12,6 +12,7 @@ use hearken_relay::folder::{Folder, fingerprint};
 use hearken_relay::store::{DayKeys, FjallConfig, FjallStore, KeyFolder, Row, Space, Store};
 
 use super::loader;
+use super::opening::Watch;
 use super::record::{Node, Record, What};
 
 /// The most rows read at once.
@@ -31,7 +32,7 @@ pub struct Found {
     pub mailboxes: BTreeMap<[u8; 32], BTreeMap<u64, Vec<u8>>>,
     /// What the files of keys of epochs hold, once they were opened.
     pub key_files: Vec<Vec<u8>>,
-    /// How long the opening took.
+    /// How long the opening took, but for waiting for a processor.
     pub took: Duration,
 }
 
@@ -40,7 +41,7 @@ pub struct Found {
 /// # Errors
 /// When it does not open, or a blob cannot be unsealed.
 pub fn open(folder: &Path) -> Result<Found> {
-    let begun = Instant::now();
+    let watch = Watch::begin();
     let relay = Folder::new(folder);
     Choices::default().prepare(&relay).context("preparing the folder")?;
     let config = FjallConfig { reserve_bytes: 0, ..FjallConfig::default() };
@@ -55,7 +56,7 @@ pub fn open(folder: &Path) -> Result<Found> {
             epochs.insert(name.trim_start_matches("epoch-").to_owned());
         }
     }
-    let took = begun.elapsed();
+    let took = watch.elapsed();
     let files = std::fs::read_dir(relay.epoch_keys())?;
     let key_files = files.map(|file| Ok(std::fs::read(file?.path())?)).collect::<Result<_>>()?;
     let mut mailboxes: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();

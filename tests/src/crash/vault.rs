@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hearken_client_lib::vault::{Vault, VaultError};
 use serde_json::Value;
 
+use super::opening::Watch;
 use super::record::Record;
 use crate::programs::PASSPHRASE;
 
@@ -40,7 +41,7 @@ pub struct Found {
     pub sealed: i64,
     /// Those of them that wait for a relay, by number.
     pub waiting: BTreeMap<i64, Vec<u8>>,
-    /// How long the opening took.
+    /// How long the opening took, but for waiting for a processor.
     pub took: Duration,
 }
 
@@ -49,10 +50,10 @@ pub struct Found {
 /// # Errors
 /// When there is one and it does not open, or is damaged.
 pub fn open(home: &Path) -> Result<Option<Found>> {
-    let begun = Instant::now();
+    let watch = Watch::begin();
     match Vault::open(home, PASSPHRASE.as_bytes(), MIGRATIONS) {
         Err(VaultError::NoVault) => Ok(None),
-        vault => read(&vault.context("opening the vault")?, begun.elapsed()).map(Some),
+        vault => read(&vault.context("opening the vault")?, watch.elapsed()).map(Some),
     }
 }
 
