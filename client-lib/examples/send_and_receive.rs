@@ -4,7 +4,7 @@
 //!
 //! The vault is one that `hearken init` made; the contact has joined or been joined.
 
-#![allow(clippy::print_stdout)] // A program that talks to a person.
+#![allow(clippy::print_stdout, reason = "a program that talks to a person")]
 
 use std::error::Error;
 use std::path::Path;

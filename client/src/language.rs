@@ -99,8 +99,6 @@ fn locale() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::collections::{BTreeMap, BTreeSet};
     use std::path::{Path, PathBuf};
 

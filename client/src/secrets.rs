@@ -161,8 +161,6 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
 
     fn read(bytes: &[u8]) -> Vec<u8> {

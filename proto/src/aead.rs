@@ -63,8 +63,6 @@ fn cipher(key: &[u8; KEY_LEN]) -> Result<LessSafeKey, AeadError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use chacha20poly1305::aead::{Aead, Payload};
     use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 

@@ -141,8 +141,6 @@ fn mac(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
     use crate::ids::Fingerprint;
     use crate::seal::KeyEpoch;

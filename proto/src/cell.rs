@@ -302,8 +302,6 @@ impl CloseReason {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 

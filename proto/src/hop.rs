@@ -177,8 +177,6 @@ impl fmt::Debug for HopSecretKey {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 

@@ -193,8 +193,6 @@ fn reply_has_blob(reply: &Reply) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
     use crate::wire::{
         Auth, Delivery, Empty, ObjectChunk, ObjectChunkRead, ObjectDeclaration, ObjectPut, Ping,

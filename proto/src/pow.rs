@@ -96,8 +96,6 @@ fn zero_bits(prefix: &Sha256, nonce: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
     use crate::ids::Fingerprint;
     use crate::seal::KeyEpoch;

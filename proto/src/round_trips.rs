@@ -1,5 +1,4 @@
 //! Properties: what is written is read back, and no bytes whatever make a decoder panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use core::net::IpAddr;
 

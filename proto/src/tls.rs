@@ -198,8 +198,6 @@ impl fmt::Debug for PinnedKey {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use rustls::pki_types::ServerName;
     use rustls::sign::CertifiedKey;
     use rustls::{ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection};

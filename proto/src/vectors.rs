@@ -1,5 +1,4 @@
 //! Known answers made by `tests/models/wire_model.py`, a second implementation in another language.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;

@@ -1,5 +1,5 @@
 //! Bytes that nobody honest sent: each is refused, none panics, and none moves a session on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use ed25519_dalek::SigningKey;
 use hearken_proto::address::{HostPort, RelayAddress, is_private};

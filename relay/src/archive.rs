@@ -244,7 +244,7 @@ impl<R: Read> Decoder<R> {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    #[allow(clippy::should_implement_trait)] // an iterator would go on after an error
+    #[allow(clippy::should_implement_trait, reason = "an iterator would go on after an error")]
     pub fn next(&mut self) -> Result<Option<Item>, ArchiveError> {
         match self.place {
             Place::Start => self.start()?,
@@ -395,8 +395,6 @@ fn rows(body: &[u8]) -> Option<Item> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
 
     fn items() -> Vec<Item> {

@@ -465,8 +465,6 @@ fn check(raw: &RawConfig, place: &dyn Fn(&str) -> Place) -> Result<Config, Confi
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../deploy/relay.example.toml");

@@ -381,8 +381,6 @@ fn io_error(what: &'static str, action: &'static str) -> impl Fn(io::Error) -> F
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

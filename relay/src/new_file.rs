@@ -129,8 +129,6 @@ pub(crate) fn folder_of(name: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

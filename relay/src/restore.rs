@@ -158,8 +158,6 @@ fn batch_of(space: Space, rows: Vec<Row>) -> Batch {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::fs;
     use std::path::PathBuf;
 

@@ -427,8 +427,6 @@ pub fn is_local(address: &RelayAddress) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
     use crate::config::PublicHost;
 

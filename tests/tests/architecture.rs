@@ -3,7 +3,7 @@
 //! *The relay contains no code that could read a message* is true because the relay does not depend on client-lib;
 //! this file is what keeps it true. Each check is a function over plain data, and is first shown a planted fault that
 //! it must find. What it does not check: what the code does inside a crate.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,6 +1,7 @@
 //! Two people, real programs, relays and clients killed at random moments: what was reported `sent` arrives exactly
 //! once, in order, byte for byte.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+#![allow(clippy::print_stdout, reason = "it says what it did")]
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //!
 //! What bounds them is shown one by one on the core (`relay/src/core/*_tests.rs`); here it is shown that together they hold
 //! for the process. That more memory would be seen is shown first, by links that stay.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,5 @@
 //! Two clients of the library and real relays in one process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A relay that lies, through the real programs: each lie is noticed or harmless, and nothing is lost that an honest
 //! relay still has. In each test the same relay is honest first, so that the lie is what makes the difference.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use hearken_tests::lying_relay::{Delivery, LyingRelay, OnTheLink, TellingOrder};
 use hearken_tests::programs::{Ended, Person};

@@ -1,6 +1,6 @@
 //! Wrong input through the real programs: each has its exit status, its code on the last line of standard error, and
 //! leaves everything as it was. In each test the honest way works first, or after.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use std::path::Path;
 

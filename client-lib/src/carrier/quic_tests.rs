@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::future::{Future, poll_fn};
 use std::net::UdpSocket;
 use std::pin::pin;

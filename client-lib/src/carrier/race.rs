@@ -54,8 +54,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::pin::Pin;
 
     use tokio::sync::oneshot;

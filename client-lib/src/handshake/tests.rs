@@ -1,5 +1,4 @@
 //! Tests of card and handshake as a whole.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use hearken_proto::limits::BLOB_LEN;
 use hearken_proto::time::{HOUR_MS, UnixDay, UnixHour, UnixMillis};

@@ -1,6 +1,5 @@
 //! The frozen vectors of `tests/models/ratchet_model.py`, replayed: the same randomness gives the same bytes, and what
 //! the model sealed opens here.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use core::convert::Infallible;
 use std::collections::BTreeMap;

@@ -76,7 +76,6 @@ pub(crate) fn small_order_points() -> Vec<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
     #[test]

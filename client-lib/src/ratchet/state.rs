@@ -229,7 +229,6 @@ fn write_prefix(out: &mut Writer, prefix: Option<&Prefix>) {
 }
 
 /// `Some(None)`: there is none.
-#[allow(clippy::option_option)]
 fn read_prefix(reader: &mut Reader<'_>) -> Option<Option<Prefix>> {
     if reader.flag()? { Some(Some(Prefix::from_bytes(reader.array()?))) } else { Some(None) }
 }

@@ -1,7 +1,5 @@
 //! Relays for tests, made of the relay's side of `proto`, and a world that carries cells between them and a router.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "HEARKEN_LONG makes it longer")]
 
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::info;

@@ -173,8 +173,6 @@ fn notice(on: u64, successor: Option<String>) -> Result<Notice, VaultError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::wire::Decommission;
 
     use super::*;

@@ -1,5 +1,4 @@
 //! Blobs that a contact's ratchet sealed, received into a vault in memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use hearken_proto::time::UnixHour;
 use rand_chacha::ChaCha20Rng;

@@ -1,5 +1,4 @@
 //! Tests of the vault as a whole: on real files, with a real second process, through kills and damage.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

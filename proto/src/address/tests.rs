@@ -1,5 +1,4 @@
 //! Which texts are addresses, and which hosts an entry relay does not forward to.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
 

@@ -1,5 +1,4 @@
 //! What a client takes for a relay's word, and what it does not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;

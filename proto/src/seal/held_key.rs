@@ -139,8 +139,6 @@ impl Kem for HeldXWing {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use rand_chacha::ChaCha20Rng;
     use rand_core::{Rng, SeedableRng};
     use x_wing::{Decapsulate, DecapsulationKey, Encapsulate, kem::Decapsulator};

@@ -1,5 +1,4 @@
 //! What the route seal refuses: replays, reordering, other sessions, other contexts, and any changed bit.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use core::convert::Infallible;
 
@@ -325,7 +324,7 @@ fn flipped(cell: &Cell, bit: usize) -> Result<Cell, crate::cell::CellError> {
 }
 
 /// One bit of every byte, or, with `HEARKEN_LONG=1`, every bit: each trial costs a decapsulation.
-#[allow(clippy::disallowed_methods)]
+#[allow(clippy::disallowed_methods, reason = "HEARKEN_LONG makes it longer")]
 fn bits(from: usize, to: usize) -> Vec<usize> {
     let all = std::env::var("HEARKEN_LONG").is_ok_and(|value| value == "1");
     (from..to).filter(|bit| all || bit % 8 == (bit / 8) % 8).collect()

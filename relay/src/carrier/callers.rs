@@ -339,8 +339,6 @@ fn erase_stack() {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
 
     fn address(text: &str) -> SocketAddr {

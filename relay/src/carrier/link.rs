@@ -196,8 +196,6 @@ async fn write_cells(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::cell::Kind;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;

@@ -28,8 +28,6 @@ pub(super) fn parse(text: &str) -> Option<UnixMillis> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
 
     #[test]

@@ -1,7 +1,5 @@
 //! The relay as an entry: what goes on, what does not, and that nobody behind it starves another.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::hop::NextHop;
 use hearken_proto::info::{self, UnverifiedInfo};

@@ -225,8 +225,6 @@ impl EpochKeys {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::time::DAY_MS;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;

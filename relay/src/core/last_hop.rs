@@ -196,7 +196,7 @@ impl LastHop {
         self.carry_out(base, now, key, cells, id, proven, ask);
     }
 
-    #[allow(clippy::too_many_arguments)] // a command with its session, proof and time
+    #[allow(clippy::too_many_arguments, reason = "a command with its session, proof and time")]
     fn carry_out(
         &mut self,
         base: &mut Base,

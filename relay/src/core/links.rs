@@ -367,8 +367,6 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::cell::Kind;
     use hearken_proto::time::UnixMillis;
     use rand_chacha::ChaCha20Rng;

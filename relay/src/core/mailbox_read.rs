@@ -46,7 +46,7 @@ pub(super) fn get(
     Ok(Answer::Blobs { blobs, touch: row.reader_day < hour.day() })
 }
 
-#[allow(clippy::too_many_arguments)] // one step of `get`, whose every local it needs
+#[allow(clippy::too_many_arguments, reason = "one step of `get`, whose every local it needs")]
 fn read_day(
     store: &dyn Store,
     keys: &DayKeys,

@@ -1,7 +1,5 @@
 //! Mailboxes from the outside: cells in, cells out.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use hearken_proto::time::{DAY_MS, HOUR_MS, UnixMillis};
 use hearken_proto::wire::command::Command as Ask;
 use hearken_proto::wire::reply::Reply as Say;

@@ -95,8 +95,6 @@ fn aad(object: &ObjectId, index: u32) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::limits::BLOB_LEN;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;

@@ -1,7 +1,5 @@
 //! Objects from the outside.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use hearken_proto::auth::ObjectSecretKey;
 use hearken_proto::ids::ObjectId;
 use hearken_proto::object::{Root, chunk_hash};

@@ -1,7 +1,5 @@
 //! The relay over days, under a clock that goes back, and under random input.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use hearken_proto::address::SCHEME;
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::info::InfoError;
@@ -435,7 +433,7 @@ fn walk(seed: u64, steps: u32) {
 
 #[test]
 fn random_walks_leave_nothing_behind_and_never_panic() {
-    #[allow(clippy::disallowed_methods)] // A test chooses its own length.
+    #[allow(clippy::disallowed_methods, reason = "HEARKEN_LONG makes it longer")]
     let walks = if std::env::var_os("HEARKEN_LONG").is_some() { 500 } else { 12 };
     for seed in 0..walks {
         walk(seed, 250);

@@ -103,8 +103,6 @@ fn fill(mut replies: Vec<Reply>, cells: u32) -> Vec<Reply> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::limits::BLOB_LEN;
 
     use super::*;

@@ -169,8 +169,6 @@ pub(super) fn id_of(role: Role, public_key: &[u8; 32]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::limits::BLOB_LEN;
 
     use super::*;

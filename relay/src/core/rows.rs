@@ -339,8 +339,6 @@ impl Fields<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use super::*;
 
     fn mailbox() -> MailboxRow {

@@ -1,7 +1,5 @@
 //! Sessions at the last relay: opens, proofs, order, bounds in time and number.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::ids::RecvId;
 use hearken_proto::limits::{

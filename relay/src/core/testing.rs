@@ -1,7 +1,5 @@
 //! Test support: relays run in line, joined by links that deliver at once, and a client that speaks raw cells.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::{BTreeMap, VecDeque};
 
 use hearken_proto::auth::ObjectSecretKey;

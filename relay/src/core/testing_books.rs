@@ -1,7 +1,5 @@
 //! Test support: what a relay counts as it goes, counted anew.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 
 use super::action::LinkId;

@@ -120,8 +120,6 @@ fn run<T, C, Clock, Rng, Deliver>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::sync::mpsc::{Receiver, channel};
 
     use rand_chacha::ChaCha20Rng;

@@ -1,5 +1,4 @@
 //! What every engine must do: one suite, run against each, and a model of random operations.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 

@@ -283,8 +283,6 @@ impl DayKey {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 

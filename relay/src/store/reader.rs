@@ -95,8 +95,6 @@ fn next<I>(waiting: &Mutex<Receiver<I>>) -> Option<I> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use std::sync::mpsc::channel;
 
     use super::*;

@@ -24,7 +24,6 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    #[allow(clippy::cast_precision_loss)]
     pub(crate) fn new(mut latencies: Latencies, time: Duration, syncs: u64) -> Self {
         let count = latencies.count() as f64;
         Self {
@@ -38,7 +37,6 @@ impl Measured {
     }
 
     /// Adds what the threads of both sides took for `count` of them.
-    #[allow(clippy::cast_precision_loss)]
     pub(crate) fn with_threads(self, threads: Threads, count: u64) -> Self {
         let each = |time: Duration| time.as_secs_f64() * 1e6 / count.max(1) as f64;
         Self { theirs_us: each(threads.relay), ours_us: each(threads.load), ..self }

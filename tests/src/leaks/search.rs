@@ -92,8 +92,6 @@ fn pair(start: &[u8; 4]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::net::SocketAddr;
 
     use data_encoding::{BASE32_NOPAD, BASE64_NOPAD};

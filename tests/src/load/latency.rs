@@ -25,7 +25,6 @@ impl Latencies {
 
     /// The time that `part` of them (0 to 1) do not exceed, in milliseconds; 0 where none was noted.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     pub fn quantile_ms(&mut self, part: f64) -> f64 {
         let Some(last) = self.0.len().checked_sub(1) else { return 0.0 };
         let at = ((self.0.len() as f64 * part).ceil() as usize).saturating_sub(1).min(last);

@@ -66,7 +66,6 @@ pub struct PutsReport {
 impl PutsReport {
     /// Acknowledged `Put`s a second.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)]
     pub fn per_second(&self) -> f64 {
         self.acked as f64 / self.time.as_secs_f64().max(f64::MIN_POSITIVE)
     }

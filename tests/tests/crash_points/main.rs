@@ -4,7 +4,8 @@
 //! The scenario is recorded once. Faults are planted in the record, where a sync that was swallowed, or an acknowledgement
 //! that came too early, is the same as in the program: it could not have told.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+#![allow(clippy::print_stdout, reason = "it says what it did")]
 
 mod going_on;
 mod keeping;

@@ -5,7 +5,8 @@
 //! cell of its answer is kept. Two kinds are told apart where their pairs lean to one side by more than [`SCORE`] standard
 //! deviations, in each of [`REPEATS`] independent runs: of all the comparisons here chance alone does that less than once
 //! in a million runs of this test. What the test can see is what it finds when it is planted: the reads of four more rows.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+#![allow(clippy::print_stdout, reason = "it says what it did")]
 
 #[cfg(hearken_planted)]
 mod planted;

@@ -41,7 +41,7 @@ pub(crate) enum Slow {
     /// Those of what has expired.
     Expired,
     /// Those of what is there.
-    #[cfg_attr(not(hearken_planted), allow(dead_code))] // see `planted.rs`
+    #[cfg_attr(not(hearken_planted), allow(dead_code, reason = "see `planted.rs`"))]
     There,
 }
 

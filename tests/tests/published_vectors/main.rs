@@ -6,7 +6,7 @@
 //! from the RFC, the others were made by `make_samples.py` there). Every test counts its cases, so an empty file fails.
 //!
 //! Not here: vectors of Hearken's own constructions (the handshake, the ratchet, the cells), which stand beside them.
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 mod curve;
 mod file;

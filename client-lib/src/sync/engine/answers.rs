@@ -101,7 +101,7 @@ impl Engine {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)] // One argument a field of the event, and what every handler takes.
+    #[allow(clippy::too_many_arguments, reason = "a field of the event each, and what all take")]
     pub(super) fn handle_answer(
         &mut self,
         session: SessionId,

@@ -46,8 +46,6 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
     use hearken_proto::address::RelayAddress;
     use hearken_proto::wire::Decommission;
 

@@ -1,5 +1,4 @@
 //! A store in a temporary folder, and copies of folders: what tests of the engine on disk share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,4 @@
 //! Damaged bytes, torn tails, a second process, and what a copy of the folder gives away.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,4 @@
 //! Kills and full disks, with the store in a process of its own: the test program runs itself again as `child`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use hearken_proto::time::UnixDay;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
