@@ -27,6 +27,8 @@ mod forward;
 pub mod fuzzing;
 mod housekeeping;
 mod info;
+#[cfg(test)]
+mod keeping_tests;
 mod last_hop;
 mod links;
 mod mailbox;
@@ -43,6 +45,10 @@ mod peer;
 mod peer_info;
 mod pool;
 mod put;
+#[cfg(test)]
+mod put_tests;
+#[cfg(test)]
+mod reading_tests;
 pub mod relay;
 #[cfg(test)]
 mod relay_tests;
@@ -60,6 +66,8 @@ mod testing_books;
 mod timers;
 pub mod totals;
 mod watch;
+#[cfg(test)]
+mod watch_tests;
 
 pub use action::{Action, DialError, DialId, LinkId, Ticket, Warning};
 pub use bounds::STORE_REQUESTS_MAX;

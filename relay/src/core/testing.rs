@@ -220,6 +220,12 @@ impl Net {
         info::set_next_hop(&mut cell, &routing)
     }
 
+    /// A session with a relay over a link of its own.
+    pub(super) fn session(&mut self, relay: usize) -> Client {
+        let link = self.link(relay);
+        self.open(relay, link)
+    }
+
     /// A session with a relay over a link to it.
     pub(super) fn open(&mut self, relay: usize, link: LinkId) -> Client {
         let route = self.new_route(relay, link);
@@ -311,16 +317,11 @@ impl Net {
     /// A mailbox at a relay, with a session of its reader and one of its claimed sender, each over a link of its own.
     pub(super) fn mailbox(&mut self, relay: usize) -> Mailbox {
         let (receive, claim, send) = (self.key(), self.key(), self.key());
-        let link = self.link(relay);
-        let mut reader = self.open(relay, link);
-        let create = Ask::Create(wire::Create {
-            claim_public_key: claim.public_key().to_vec(),
-            ..wire::Create::default()
-        });
-        assert_done(&self.ask(&mut reader, Some((Role::Receive, &receive)), create));
-        let link = self.link(relay);
-        let mut sender = self.open(relay, link);
-        let ask = Ask::Claim(wire::Claim { sender_public_key: send.public_key().to_vec() });
+        let mut reader = self.session(relay);
+        let made = create(&claim.public_key());
+        assert_done(&self.ask(&mut reader, Some((Role::Receive, &receive)), made));
+        let mut sender = self.session(relay);
+        let ask = self::claim(&send.public_key());
         assert_done(&self.ask(&mut sender, Some((Role::Claim, &claim)), ask));
         Mailbox { receive, claim, send, reader, sender, has_put: false }
     }
@@ -350,6 +351,11 @@ impl Net {
                 (other, _) => panic!("{other:?}"),
             })
             .collect()
+    }
+
+    /// The blobs that the reader gets, in their order.
+    pub(super) fn waiting(&mut self, mailbox: &mut Mailbox) -> Vec<Blob> {
+        self.get(mailbox, 0, 16).into_iter().map(|(_, blob)| blob).collect()
     }
 }
 
@@ -399,6 +405,25 @@ impl Client {
         let (reply, blob) = self.seal.open(cell).unwrap().reply().unwrap();
         (reply.reply.unwrap(), blob)
     }
+}
+
+/// Makes a mailbox that whoever has the key may claim.
+pub(super) fn create(claim: &[u8; 32]) -> Ask {
+    Ask::Create(wire::Create { claim_public_key: claim.to_vec(), ..wire::Create::default() })
+}
+
+/// Makes a mailbox for its sender.
+pub(super) fn create_for(sender: &[u8; 32]) -> Ask {
+    Ask::Create(wire::Create { sender_public_key: sender.to_vec(), ..wire::Create::default() })
+}
+
+pub(super) fn claim(sender: &[u8; 32]) -> Ask {
+    Ask::Claim(wire::Claim { sender_public_key: sender.to_vec() })
+}
+
+/// Deletes a mailbox.
+pub(super) fn delete() -> Ask {
+    Ask::Delete(wire::Delete { role: Role::Receive.into() })
 }
 
 pub(super) fn put(blob: &Blob) -> Ask {
