@@ -47,7 +47,9 @@ pub mod simulation;
 mod sync;
 pub mod vault;
 
-pub use client::{Client, Events, Invitation, Joined, NAME_MAX, OpenError};
+pub use client::contacts::NAME_MAX;
+pub use client::invitations::{Invitation, Joined};
+pub use client::{Client, Events, OpenError};
 pub use contact::{Contact, ContactId, ContactState};
 pub use error::ClientError;
 pub use event::Event;
