@@ -7,6 +7,7 @@ pub mod leaks;
 pub mod load;
 pub mod long;
 pub mod lying_relay;
+pub mod people;
 pub mod programs;
 pub mod simulation;
 pub mod texts;

@@ -14,10 +14,12 @@ use hearken_proto::address::RelayAddress;
 use hearken_proto::cell::{Cell, Kind};
 use hearken_proto::info;
 use hearken_tests::load::{Dialler, Link};
+use hearken_tests::people::amina_and_ben;
 use hearken_tests::programs::{self, Person, Relay};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 /// Links that flood at once.
@@ -46,16 +48,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("relay");
         let relay = Relay::start(&data).unwrap();
-        let [amina, ben] = ["amina", "ben"].map(|name| {
-            let person = Person::new(folder.path(), name, &["--route", "direct"]).unwrap();
-            person.init(&[relay.address()]).unwrap().line().unwrap();
-            person
-        });
-        let invited = amina.run(&["invite", "--name", "Ben"]).unwrap();
-        let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
-        let joined = ben.run_with_input(&["join", "-", "--name", "Amina"], link.as_bytes());
-        joined.unwrap().line().unwrap();
-        assert_eq!(amina.run(&["receive"]).unwrap().status, Some(0));
+        let [amina, ben] = amina_and_ben(folder.path(), relay.address());
         Self { _folder: folder, data, relay, amina, ben }
     }
 
@@ -130,8 +123,12 @@ async fn flood(dialler: Arc<Dialler>, seed: u64) -> u64 {
     CELLS
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+/// Two people and their relay, and what clients that mean harm dial it with.
+fn begin() -> (Scene, Runtime, Arc<Dialler>) {
+    let scene = Scene::new();
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let dialler = runtime.block_on(Dialler::new(&scene.address(), 4)).unwrap();
+    (scene, runtime, Arc::new(dialler))
 }
 
 #[test]
@@ -140,9 +137,7 @@ fn floods_that_never_read_leave_the_relays_memory_flat_and_honest_people_served(
         println!("skipped: needs /proc (Linux)");
         return;
     }
-    let scene = Scene::new();
-    let runtime = runtime();
-    let dialler = Arc::new(runtime.block_on(Dialler::new(&scene.address(), 4)).unwrap());
+    let (scene, runtime, dialler) = begin();
 
     // Control: what stays is seen.
     let before = scene.resident_kib();
@@ -183,9 +178,7 @@ fn clients_that_open_and_leave_are_forgotten_and_their_memory_is_used_again() {
         println!("skipped: needs /proc (Linux)");
         return;
     }
-    let scene = Scene::new();
-    let runtime = runtime();
-    let dialler = Arc::new(runtime.block_on(Dialler::new(&scene.address(), 4)).unwrap());
+    let (scene, runtime, dialler) = begin();
     let leave = |count: u64| {
         runtime.block_on(async {
             let mut rng = ChaCha20Rng::seed_from_u64(count);

@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use hearken_tests::lying_relay::{Delivery, LyingRelay, OnTheLink, TellingOrder};
+use hearken_tests::people::{self, amina_and_ben, done, refused};
 use hearken_tests::programs::{Ended, Person};
-
-const DIRECT: &[&str] = &["--route", "direct"];
 
 struct Pair {
     relay: LyingRelay,
@@ -19,17 +18,7 @@ impl Pair {
     fn met(seed: u8) -> Self {
         let relay = LyingRelay::start(seed).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let [amina, ben] = ["amina", "ben"].map(|name| {
-            let person = Person::new(folder.path(), name, DIRECT).unwrap();
-            done(&person.init(&[relay.address()]).unwrap());
-            person
-        });
-        let invited = amina.run(&["invite", "--name", "Ben"]).unwrap();
-        let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
-        done(&ben.run_with_input(&["join", "-", "--name", "Amina"], link.as_bytes()).unwrap());
-        for person in [&amina, &ben, &amina, &ben] {
-            done(&person.run(&["receive"]).unwrap());
-        }
+        let [amina, ben] = amina_and_ben(folder.path(), relay.address());
         let pair = Self { relay, amina, ben, folder };
         pair.says("while it is honest");
         assert_eq!(pair.hears().texts, ["while it is honest"]);
@@ -63,22 +52,11 @@ struct Heard {
 
 impl Heard {
     fn of(ended: &Ended) -> Self {
-        done(ended);
-        let texts = ended.lines.iter().filter(|line| line["kind"] == "text");
         Self {
-            texts: texts.map(|line| line["text"].as_str().unwrap().to_owned()).collect(),
+            texts: people::texts(ended),
             missing: ended.lines.iter().filter_map(|line| line["missing"].as_u64()).sum(),
         }
     }
-}
-
-fn done(ended: &Ended) {
-    assert_eq!(ended.status, Some(0), "{}", ended.errors);
-}
-
-fn refused(ended: &Ended, status: i32, code: &str) {
-    assert_eq!(ended.error_code().as_deref(), Some(code), "{}", ended.errors);
-    assert_eq!(ended.status, Some(status), "{}", ended.errors);
 }
 
 #[test]
@@ -173,11 +151,9 @@ fn a_relay_that_promises_more_than_there_is_holds_nobody_for_ever() {
 #[test]
 fn a_relay_that_swaps_cards_or_counts_chunks_wrong_is_found_out_and_nothing_is_kept() {
     let pair = Pair::met(47);
-    let invited = pair.amina.run(&["invite", "--name", "Cleo"]).unwrap();
-    let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
-    let cleo = Person::new(pair.folder.path(), "cleo", DIRECT).unwrap();
-    done(&cleo.init(&[pair.relay.address()]).unwrap());
-    let join = || cleo.run_with_input(&["join", "-", "--name", "Amina"], link.as_bytes()).unwrap();
+    let link = people::invite(&pair.amina, "Cleo");
+    let cleo = people::person(pair.folder.path(), "cleo", &[pair.relay.address()]);
+    let join = || people::join(&cleo, &link, "Amina");
 
     pair.relay.swap_cards(true);
     refused(&join(), 1, "card-swapped");

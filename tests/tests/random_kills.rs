@@ -12,6 +12,7 @@ use hearken_tests::chaos::Chaos;
 use hearken_tests::crash::loader::{self, Heard};
 use hearken_tests::crash::relay::open;
 use hearken_tests::long;
+use hearken_tests::people;
 use hearken_tests::programs::{Person, Relay};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -112,16 +113,10 @@ fn nothing_acknowledged_is_lost_or_doubled_by_random_kills() {
     let data = folder.path().join("relay");
     let relay = Relay::start(&data).unwrap();
     let address = relay.address().to_owned();
-    let people = [("amina", "Ben"), ("ben", "Amina")].map(|(name, contact)| {
-        (Person::new(folder.path(), name, &["--route", "direct"]).unwrap(), contact)
-    });
-    for (person, _) in &people {
-        person.init(&[&address]).unwrap().line().unwrap();
-    }
-    let invited = people[0].0.run(&["invite", "--name", "Ben"]).unwrap();
-    let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
-    let joined = people[1].0.run_with_input(&["join", "-", "--name", "Amina"], link.as_bytes());
-    joined.unwrap().line().unwrap();
+    let people = [("amina", "Ben"), ("ben", "Amina")]
+        .map(|(name, contact)| (people::person(folder.path(), name, &[&address]), contact));
+    let link = people::invite(&people[0].0, "Ben");
+    people::join(&people[1].0, &link, "Amina").line().unwrap();
 
     let (stop, heard) = (Arc::new(AtomicBool::new(false)), Shared::default());
     let load = load(&address, &stop, &heard);

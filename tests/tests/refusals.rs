@@ -2,48 +2,13 @@
 //! leaves everything as it was. In each test the honest way works first, or after.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
-use std::path::Path;
-
 use data_encoding::BASE64URL_NOPAD;
-use hearken_tests::programs::{Ended, Person, Relay};
+use hearken_tests::people::{invite, join, person, refused, texts};
+use hearken_tests::programs::{Person, Relay};
 use sha2::{Digest, Sha256};
-
-const DIRECT: &[&str] = &["--route", "direct"];
-
-fn refused(ended: &Ended, status: i32, code: &str) {
-    assert_eq!(ended.error_code().as_deref(), Some(code), "{}", ended.errors);
-    assert_eq!(ended.status, Some(status), "{}", ended.errors);
-    let last: serde_json::Value =
-        serde_json::from_str(ended.errors.lines().last().unwrap()).unwrap();
-    for part in ["message", "advice"] {
-        assert!(!last[part].as_str().unwrap().is_empty(), "{part}");
-    }
-}
-
-fn person(folder: &Path, name: &str, relays: &[&str]) -> Person {
-    let person = Person::new(folder, name, DIRECT).unwrap();
-    person.init(relays).unwrap().line().unwrap();
-    person
-}
-
-fn invite(person: &Person, name: &str) -> String {
-    let invited = person.run(&["invite", "--name", name]).unwrap();
-    invited.line().unwrap()["invitation"].as_str().unwrap().to_owned()
-}
-
-fn join(person: &Person, link: &str, name: &str) -> Ended {
-    person.run_with_input(&["join", "-", "--name", name], link.as_bytes()).unwrap()
-}
 
 fn contacts(person: &Person) -> Vec<serde_json::Value> {
     person.run(&["contacts"]).unwrap().lines
-}
-
-/// The texts that a `receive` printed.
-fn texts(ended: &Ended) -> Vec<String> {
-    assert_eq!(ended.status, Some(0), "{}", ended.errors);
-    let texts = ended.lines.iter().filter(|line| line["kind"] == "text");
-    texts.map(|line| line["text"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The link with its bytes changed and its check made right again, as whoever controls the way of a link could.

@@ -8,9 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use hearken_tests::people::{amina_and_ben, done};
 use hearken_tests::programs::{self, Ended, PATIENCE, Person, Relay};
-
-const DIRECT: &[&str] = &["--route", "direct"];
 
 struct Pair {
     folder: tempfile::TempDir,
@@ -28,19 +27,8 @@ impl Pair {
     }
 
     fn met_at(folder: tempfile::TempDir, relay: Relay) -> Self {
-        let [amina, ben] = ["amina", "ben"].map(|name| {
-            let person = Person::new(folder.path(), name, DIRECT).unwrap();
-            done(&person.init(&[relay.address()]).unwrap());
-            person
-        });
+        let [amina, ben] = amina_and_ben(folder.path(), relay.address());
         let pair = Self { folder, relay, amina, ben };
-        let invited = pair.amina.run(&["invite", "--name", "Ben"]).unwrap();
-        let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
-        let join = ["join", "-", "--name", "Amina"];
-        pair.ben.run_with_input(&join, link.as_bytes()).unwrap().line().unwrap();
-        for _ in 0..2 {
-            pair.receive();
-        }
         pair.say("one", "two");
         pair
     }
@@ -79,10 +67,6 @@ fn keep(command: &str, data: &Path, more: &[&str]) -> Output {
         .args(more)
         .output()
         .unwrap()
-}
-
-fn done(ended: &Ended) {
-    assert_eq!(ended.status, Some(0), "{}", ended.errors);
 }
 
 /// Texts, and gaps as `gap N`.

@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use hearken_tests::people::{DIRECT, amina_and_ben, done, meet, refused, texts};
 use hearken_tests::programs::{Ended, Person, Relay};
 use serde_json::Value;
-
-const DIRECT: &[&str] = &["--route", "direct"];
 
 struct Pair {
     folder: tempfile::TempDir,
@@ -20,31 +19,13 @@ impl Pair {
     fn met() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let relay = Relay::start(&folder.path().join("relay")).unwrap();
-        let [amina, ben] = ["amina", "ben"].map(|name| {
-            let person = Person::new(folder.path(), name, DIRECT).unwrap();
-            done(&person.init(&[relay.address()]).unwrap());
-            person
-        });
+        let [amina, ben] = amina_and_ben(folder.path(), relay.address());
         let pair = Self { folder, relay, amina, ben };
-        pair.meet(("Ben", &pair.amina), ("Amina", &pair.ben));
         done(&pair.amina.run(&["send", "Ben", "before the copy"]).unwrap());
         assert_eq!(texts(&pair.ben.run(&["receive"]).unwrap()), ["before the copy"]);
         done(&pair.ben.run(&["send", "Amina", "an answer"]).unwrap());
         assert_eq!(texts(&pair.amina.run(&["receive"]).unwrap()), ["an answer"]);
         pair
-    }
-
-    /// The first invites the second.
-    fn meet(&self, (joiner, first): (&str, &Person), (inviter, second): (&str, &Person)) {
-        let invited = first.run(&["invite", "--name", joiner]).unwrap();
-        let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
-        let joined =
-            second.run_with_input(&["join", "-", "--name", inviter], link.as_bytes()).unwrap();
-        joined.line().unwrap();
-        for _ in 0..2 {
-            done(&first.run(&["receive"]).unwrap());
-            done(&second.run(&["receive"]).unwrap());
-        }
     }
 
     fn copy(&self) -> PathBuf {
@@ -63,21 +44,6 @@ impl Pair {
         let listed = person.run(&["contacts"]).unwrap();
         listed.lines.into_iter().find(|line| line["name"] == name).unwrap()
     }
-}
-
-fn done(ended: &Ended) {
-    assert_eq!(ended.status, Some(0), "{}", ended.errors);
-}
-
-fn refused(ended: &Ended, status: i32, code: &str) {
-    assert_eq!(ended.error_code().as_deref(), Some(code), "{}", ended.errors);
-    assert_eq!(ended.status, Some(status), "{}", ended.errors);
-}
-
-fn texts(ended: &Ended) -> Vec<String> {
-    done(ended);
-    let texts = ended.lines.iter().filter(|line| line["kind"] == "text");
-    texts.map(|line| line["text"].as_str().unwrap().to_owned()).collect()
 }
 
 fn notices<'a>(ended: &'a Ended, which: &str) -> Vec<&'a Value> {
@@ -141,7 +107,7 @@ fn a_join_under_the_same_name_meets_again_too() {
     done(&pair.amina.run(&["vault", "destroy"]).unwrap());
     done(&pair.restore());
     done(&pair.ben.run(&["forget", "Amina"]).unwrap());
-    pair.meet(("Amina", &pair.ben), ("Ben", &pair.amina));
+    meet(("Amina", &pair.ben), ("Ben", &pair.amina));
     done(&pair.amina.run(&["send", "Ben", "here again"]).unwrap());
     assert_eq!(texts(&pair.ben.run(&["receive"]).unwrap()), ["here again"]);
     let history = texts(&pair.amina.run(&["history", "Ben"]).unwrap());
@@ -165,7 +131,7 @@ fn what_had_not_been_sent_is_shown_and_never_sent_from_a_copy() {
     assert_eq!((&notice["from"], &notice["state"]), (&"me".into(), &"queued".into()));
     assert_eq!(pair.contact(&pair.amina, "Ben")["outbox"], 0);
     done(&pair.ben.run(&["forget", "Amina"]).unwrap());
-    pair.meet(("Ben", &pair.amina), ("Amina", &pair.ben));
+    meet(("Ben", &pair.amina), ("Amina", &pair.ben));
     assert!(texts(&pair.ben.run(&["receive"]).unwrap()).is_empty());
     assert!(texts(&pair.ben.run(&["history", "Amina"]).unwrap()).is_empty());
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use hearken_tests::leaks::{Image, LoggingRelay, Needles, Opened, Search, VaultKeys, Watch};
+use hearken_tests::people::amina_and_ben;
 use hearken_tests::programs::{PASSPHRASE, Person};
 
 use crate::scenario::{Scenario, scenario};
@@ -110,17 +111,7 @@ fn secrets(person: &Person, opened: &[Opened]) -> Needles {
 fn no_key_is_in_the_memory_of_a_program_that_has_closed_its_vault() {
     let folder = tempfile::tempdir().unwrap();
     let relay = LoggingRelay::start(&folder.path().join("relay"), &[], None).unwrap();
-    let person = |name: &str| {
-        let person = Person::new(folder.path(), name, &["--route", "direct"]).unwrap();
-        person.init(&[relay.address()]).unwrap().line().unwrap();
-        person
-    };
-    let (amina, ben) = (person("amina"), person("ben"));
-    let invited = amina.run(&["invite", "--name", "Ben"]).unwrap();
-    let link = invited.line().unwrap()["invitation"].as_str().unwrap().to_owned();
-    let join = ["join", "-", "--name", "Amina"];
-    ben.run_with_input(&join, link.as_bytes()).unwrap().line().unwrap();
-    assert_eq!(amina.run(&["receive"]).unwrap().status, Some(0));
+    let [amina, ben] = amina_and_ben(folder.path(), relay.address());
     amina.run(&["send", "Ben", "is it still there"]).unwrap().line().unwrap();
     let before = Opened::copy_of(ben.home(), PASSPHRASE.as_bytes()).unwrap();
 
