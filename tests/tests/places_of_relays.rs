@@ -3,26 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 use std::net::UdpSocket;
-use std::path::Path;
 
-use hearken_tests::programs::{Person, Relay};
-
-const DIRECT: &[&str] = &["--route", "direct"];
-
-fn person(folder: &Path, name: &str, relay: &str) -> Person {
-    let person = Person::new(folder, name, DIRECT).unwrap();
-    person.init(&[relay]).unwrap().line().unwrap();
-    person
-}
-
-fn invite(person: &Person, name: &str) -> String {
-    let invited = person.run(&["invite", "--name", name]).unwrap();
-    invited.line().unwrap()["invitation"].as_str().unwrap().to_owned()
-}
-
-fn join(person: &Person, link: &str, name: &str) {
-    person.run_with_input(&["join", "-", "--name", name], link.as_bytes()).unwrap().line().unwrap();
-}
+use hearken_tests::people::{invite, join, person};
+use hearken_tests::programs::Relay;
 
 /// A place of 127.0.0.2 that is free now.
 fn second_place() -> String {
@@ -41,15 +24,15 @@ fn a_place_that_one_contact_names_is_not_used_for_another_on_the_same_relay() {
     let (fingerprint, _) = honest.split_once('@').unwrap();
     let honest = format!("{fingerprint}@{}", relay.listen());
     let hers = format!("{fingerprint}@{mallorys_place}");
-    let mallory = person(folder.path(), "mallory", &hers);
-    let ben = person(folder.path(), "ben", &honest);
+    let mallory = person(folder.path(), "mallory", &[&hers]);
+    let ben = person(folder.path(), "ben", &[&honest]);
     let [by_card, by_link] =
-        ["by-card", "by-link"].map(|name| person(folder.path(), name, own.address()));
+        ["by-card", "by-link"].map(|name| person(folder.path(), name, &[own.address()]));
 
     // She joins an invitation of the one, so that her introduction names her place, and invites the other.
-    join(&mallory, &invite(&by_card, "Mallory"), "One");
+    join(&mallory, &invite(&by_card, "Mallory"), "One").line().unwrap();
     assert_eq!(by_card.run(&["receive"]).unwrap().status, Some(0));
-    join(&by_link, &invite(&mallory, "Two"), "Mallory");
+    join(&by_link, &invite(&mallory, "Two"), "Mallory").line().unwrap();
     for (person, name) in [(&by_card, "Mallory"), (&by_link, "Mallory")] {
         let sent = person.run(&["send", name, "while it is there"]).unwrap();
         assert_eq!(sent.line().unwrap()["state"], "sent", "control");
@@ -58,9 +41,9 @@ fn a_place_that_one_contact_names_is_not_used_for_another_on_the_same_relay() {
     relay.stop().unwrap();
     let _relay = Relay::start_at(&shared, &listen, &[], &[]).unwrap();
 
-    join(&ben, &invite(&by_card, "Ben"), "One");
+    join(&ben, &invite(&by_card, "Ben"), "One").line().unwrap();
     by_card.run(&["receive"]).unwrap();
-    join(&by_link, &invite(&ben, "Two"), "Ben");
+    join(&by_link, &invite(&ben, "Two"), "Ben").line().unwrap();
     for person in [&by_card, &by_link] {
         let sent = person.run(&["send", "Ben", "over the relay's own place"]).unwrap();
         assert_eq!(sent.line().unwrap()["state"], "sent", "{}", sent.errors);
