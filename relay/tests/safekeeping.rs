@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -293,15 +293,8 @@ fn a_restore_killed_at_any_moment_leaves_nothing_that_serves_or_the_whole() {
         if exists {
             fs::create_dir(&data).unwrap();
         }
-        let mut child = Command::new(PROGRAM)
-            .args(["restore", "--data", data.to_str().unwrap(), "--from", from.to_str().unwrap()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_some(whole.mul_f64(f64::from(round) / 7.0));
-        child.kill().unwrap();
-        let ended = child.wait().unwrap().success();
+        let words = ["restore", "--data", data.to_str().unwrap(), "--from", from.to_str().unwrap()];
+        let ended = killed_after(whole.mul_f64(f64::from(round) / 7.0), &words);
         let check = relay(&["check", "--json", "--data", data.to_str().unwrap()]);
         match check.status.code() {
             Some(0) => finished += 1,
@@ -330,10 +323,7 @@ fn a_restore_killed_at_any_moment_leaves_nothing_that_serves_or_the_whole() {
 #[test]
 fn a_backup_killed_at_any_moment_leaves_no_file_or_a_whole_one_and_the_relay_unharmed() {
     let temporary = tempfile::tempdir().unwrap();
-    let data = temporary.path().join("relay");
-    let from = temporary.path().join("first");
-    fs::write(&from, synthetic(6, 1_000)).unwrap();
-    succeeded(&restore(&from, &data));
+    let data = synthetic_relay(temporary.path(), 6, 1_000);
     let backups = temporary.path().join("backups");
     fs::create_dir(&backups).unwrap();
     let mut serving = Some(Serving::start(&data, &[]));
@@ -347,15 +337,8 @@ fn a_backup_killed_at_any_moment_leaves_no_file_or_a_whole_one_and_the_relay_unh
             serving.take().unwrap().terminate();
         }
         let out = backups.join(format!("round-{round}"));
-        let mut child = Command::new(PROGRAM)
-            .args(["backup", "--data", data.to_str().unwrap(), "--out", out.to_str().unwrap()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        wait_some(whole.mul_f64(f64::from(round % 6) / 5.0));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let words = ["backup", "--data", data.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        killed_after(whole.mul_f64(f64::from(round % 6) / 5.0), &words);
         if out.exists() {
             succeeded(&restore(&out, &temporary.path().join(format!("restored-{round}"))));
             fs::remove_file(&out).unwrap();
@@ -371,10 +354,7 @@ fn a_backup_killed_at_any_moment_leaves_no_file_or_a_whole_one_and_the_relay_unh
 #[test]
 fn a_relay_that_dies_during_its_backup_leaves_no_file() {
     let temporary = tempfile::tempdir().unwrap();
-    let data = temporary.path().join("relay");
-    let from = temporary.path().join("first");
-    fs::write(&from, synthetic(12, 2_000)).unwrap();
-    succeeded(&restore(&from, &data));
+    let data = synthetic_relay(temporary.path(), 12, 2_000);
     let out = temporary.path().join("backup");
     for round in 0..6 {
         let serving = Serving::start(&data, &[]);
@@ -403,6 +383,14 @@ fn a_relay_that_dies_during_its_backup_leaves_no_file() {
         }
         assert_eq!(names_in(temporary.path()), ["first", "relay"]);
     }
+}
+
+/// The folder of a relay that was restored from such a backup (`first`, beside it).
+fn synthetic_relay(beside: &Path, frames: u64, count: u64) -> PathBuf {
+    let (data, from) = (beside.join("relay"), beside.join("first"));
+    fs::write(&from, synthetic(frames, count)).unwrap();
+    succeeded(&restore(&from, &data));
+    data
 }
 
 /// A backup with rows of a day a week ahead: `count` rows of 2,440 bytes in each of `frames` frames.
@@ -442,6 +430,19 @@ fn names_in(folder: &Path) -> Vec<String> {
         .collect();
     names.sort_unstable();
     names
+}
+
+/// Runs the program and kills it after `life`, wherever it then is; whether it had succeeded before.
+fn killed_after(life: Duration, words: &[&str]) -> bool {
+    let mut child = Command::new(PROGRAM)
+        .args(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_some(life);
+    child.kill().unwrap();
+    child.wait().unwrap().success()
 }
 
 /// Lets a child run for a while, to be killed wherever it then is.

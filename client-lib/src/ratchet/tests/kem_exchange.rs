@@ -81,17 +81,20 @@ fn every_message_of_an_offering_or_answering_side_carries_its_part() {
     assert_eq!(pair.inviter.kem.epoch, 1);
 }
 
-#[test]
-fn messages_of_an_earlier_epoch_that_come_late_open() {
-    let mut pair = Pair::joined(24);
+/// Three messages of epoch 0, of which the first has come, and two rounds behind them.
+fn three_before_two_rounds(pair: &mut Pair) -> Vec<Blob> {
     let early: Vec<Blob> = (0..3).map(|_| pair.inviter_says(b"epoch 0")).collect();
     pair.at_joiner(&early[0]).unwrap();
     for _ in 0..2 {
-        let there = pair.joiner_says(b"there");
-        pair.at_inviter(&there).unwrap();
-        let back = pair.inviter_says(b"back");
-        pair.at_joiner(&back).unwrap();
+        pair.round();
     }
+    early
+}
+
+#[test]
+fn messages_of_an_earlier_epoch_that_come_late_open() {
+    let mut pair = Pair::joined(24);
+    let early = three_before_two_rounds(&mut pair);
     assert!(pair.joiner.kem.receiving.epoch >= 1);
     for blob in &early[1..] {
         assert!(pair.at_joiner(blob).unwrap().late);
@@ -101,14 +104,7 @@ fn messages_of_an_earlier_epoch_that_come_late_open() {
 #[test]
 fn a_late_message_erases_its_own_key_in_both_ratchets_and_no_other() {
     let mut pair = Pair::joined(27);
-    let early: Vec<Blob> = (0..3).map(|_| pair.inviter_says(b"epoch 0")).collect();
-    pair.at_joiner(&early[0]).unwrap();
-    for _ in 0..2 {
-        let there = pair.joiner_says(b"there");
-        pair.at_inviter(&there).unwrap();
-        let back = pair.inviter_says(b"back");
-        pair.at_joiner(&back).unwrap();
-    }
+    let early = three_before_two_rounds(&mut pair);
     let burst: Vec<Blob> = (0..3).map(|_| pair.inviter_says(b"now")).collect();
     pair.at_joiner(&burst[2]).unwrap();
     let kept = |pair: &Pair| {
