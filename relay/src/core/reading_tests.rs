@@ -164,6 +164,6 @@ fn a_get_passes_over_what_has_expired_however_much_it_is() {
     come_again(&mut net, &mut mailbox);
     for max in [1, 2, 3, 4, 5] {
         let got = net.get(&mut mailbox, 0, max);
-        assert_eq!(got.into_iter().map(|(_, blob)| blob).collect::<Vec<_>>(), [last.clone()]);
+        assert_eq!(got.iter().map(|(_, blob)| blob).collect::<Vec<_>>(), [&last]);
     }
 }

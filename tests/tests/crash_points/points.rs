@@ -49,16 +49,19 @@ pub(crate) fn points(record: &Record, who: &[char]) -> Vec<usize> {
     points
 }
 
+/// Opens what was rebuilt in a folder; answers what it has, and how long the opening took.
+type Open<'a, F> = &'a dyn Fn(&Path) -> Result<(F, Duration), String>;
+/// Whether what was found is all that may not be lost when so many entries had happened, beside what it was before.
+type Check<'a, F> = &'a dyn Fn(&F, Option<&F>, usize) -> Result<(), String>;
+
 /// What is tried at crash points.
 pub(crate) struct Trial<'a, F> {
     /// The folders that it needs, of those at the top.
     pub(crate) wanted: &'a [&'a str],
-    /// Opens what was rebuilt in a folder; answers what it has, and how long the opening took.
-    pub(crate) open: &'a dyn Fn(&Path) -> Result<(F, Duration), String>,
+    pub(crate) open: Open<'a, F>,
     /// An earlier point whose state, as the processes saw it, is held against what is found.
     pub(crate) before: Option<&'a dyn Fn(usize) -> usize>,
-    /// Whether that is all that it may not have lost when so many entries had happened, beside what it was before.
-    pub(crate) check: &'a dyn Fn(&F, Option<&F>, usize) -> Result<(), String>,
+    pub(crate) check: Check<'a, F>,
 }
 
 /// What opened last, by what it was rebuilt from. Many losses at many points come to the same, byte for byte, and what opens
