@@ -186,11 +186,15 @@ const _: () = {
     assert!(FRAME_LEN + ROUTING_LEN + SEAL_LEN + SEALED_LEN == CELL_LEN);
     assert!(SEAL_LEN == 1_136);
     assert!(SEALED_LEN == 2_579);
+    assert!(COMMAND_WITH_BLOB_MAX == 126 && COMMAND_ALONE_MAX == 2_526);
+    assert!(HOST_PORT_MAX == 268 && HOP_PLAIN_LEN == 317);
     assert!(HOP_PLAIN_LEN >= 2 + NEXT_HOP_MAX);
     assert!(INFO_LEN == 3_715);
     assert!(FRESHNESS_LEN <= ENC_LEN);
     assert!(GET_MAX <= ANSWERS_DUE_MAX);
     assert!(TEXT_MAX.div_ceil(1_024) * 2 <= MAILBOX_BLOBS_MAX as usize);
+    assert!(SESSION_CELLS_MAX == 1_048_576);
+    assert!(OBJECT_TTL_HOURS_MAX == 504 && SKIPPED_DAYS_MAX == 22 && TEXT_MAX == 262_144);
     assert!(SESSION_MINUTES_MIN < SESSION_MINUTES_MAX);
     assert!(INFO_MINUTES * 2 < INFO_VALID_MINUTES);
     assert!(ROUTE_QUEUE_BACK_MAX >= (ANSWERS_DUE_MAX + WATCH_WINDOW) as usize);

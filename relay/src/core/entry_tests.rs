@@ -797,3 +797,31 @@ fn cells_of_a_route_that_goes_on_go_before_opens() {
     assert_eq!(net.relays[ENTRY].leftovers()[1..3], [1, 1], "no other route is open");
     net.settle();
 }
+
+#[test]
+fn a_route_with_nothing_left_to_send_has_no_turn() {
+    let mut net = two();
+    let (link, route, peer, theirs) = played_peer(&mut net);
+    for (from, from_route, to) in [(link, route, peer), (peer, theirs, link)] {
+        let cells = (0..2).map(|_| Cell::new(Kind::Data, from_route, &mut net.rng)).collect();
+        stalled(&mut net, from, cells);
+        for _ in 0..2 {
+            assert!(net.relays[ENTRY].transmit(net.now, &mut net.rng, to).is_some());
+            assert_balanced(net.relays[ENTRY].core());
+        }
+    }
+}
+
+#[test]
+fn an_open_and_an_info_that_do_not_go_on_are_counted() {
+    let mut net = Net::new(vec![CoreConfig { forwards: false, ..config() }, config()]);
+    let link = net.link(ENTRY);
+    let hop = net.hop_to(LAST);
+    let (open, _) = post_open(&mut net, link, &hop);
+    let asked = asked_info(&mut net, link);
+    net.settle();
+    for route in [open, asked] {
+        assert_eq!(net.closes(ENTRY, link, route), Some(CloseReason::Refused));
+    }
+    assert_eq!(net.relays[ENTRY].totals().routes_refused, 2);
+}

@@ -282,8 +282,10 @@ mod tests {
         assert!(!keys.handle_stored(now, epoch, false, &mut actions));
         assert!(is_destroyed(&actions, epoch) && keys.current().is_none());
         actions.clear();
-        keys.handle_timeout(UnixMillis(now.0 + RETRY_MS - 1), &mut rng, &mut actions);
-        assert!(actions.is_empty());
+        for waited in [0, RETRY_MS - 1] {
+            keys.handle_timeout(UnixMillis(now.0 + waited), &mut rng, &mut actions);
+            assert!(actions.is_empty());
+        }
         step(&mut keys, UnixMillis(now.0 + RETRY_MS), &mut rng);
         assert_ne!(keys.current().unwrap().epoch(), epoch);
     }
@@ -324,5 +326,46 @@ mod tests {
         assert!(is_destroyed(&actions, epoch));
         assert_ne!(keys.current().unwrap().epoch(), epoch);
         assert!(EpochKey::from_bytes(&bytes[1..]).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_went_back_does_not_make_a_failed_key_wait_longer() {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let mut keys = EpochKeys::new(Vec::new());
+        let now = UnixDay(20_000).start();
+        let mut actions = Vec::new();
+        keys.handle_timeout(now, &mut rng, &mut actions);
+        let Some(Action::StoreEpochKey { epoch, .. }) = actions.pop() else { panic!() };
+        assert!(!keys.handle_stored(now, epoch, false, &mut actions));
+        step(&mut keys, UnixMillis(now.0 - 5_000), &mut rng);
+        assert!(keys.current().is_some());
+    }
+
+    #[test]
+    fn a_key_may_end_two_days_ahead_and_not_a_millisecond_more() {
+        let mut rng = ChaCha20Rng::seed_from_u64(6);
+        let bytes = EpochKey::draw(UnixDay(20_001).start(), &[], &mut rng);
+        let key = EpochKey::from_bytes(&bytes).unwrap();
+        let two_days_before = UnixDay(20_000).start();
+        assert_eq!(key.until(), UnixDay(20_002).start());
+        assert!(!key.is_over(two_days_before));
+        assert!(key.is_over(UnixMillis(two_days_before.0 - 1)));
+    }
+
+    #[test]
+    fn keys_are_looked_at_again_when_they_end_are_over_or_may_be_stored_again() {
+        let mut rng = ChaCha20Rng::seed_from_u64(7);
+        let mut keys = EpochKeys::new(Vec::new());
+        let midnight = UnixDay(20_000).start();
+        assert_eq!(keys.next_timeout(), Some(UnixMillis(0)), "at once");
+        step(&mut keys, midnight, &mut rng);
+        let next = UnixMillis(midnight.0 + DAY_MS);
+        assert_eq!(keys.next_timeout(), Some(next));
+        let mut actions = Vec::new();
+        keys.handle_timeout(next, &mut rng, &mut actions);
+        assert_eq!(keys.next_timeout(), Some(UnixMillis(next.0 + DAY_MS)), "one is being stored");
+        let Some(Action::StoreEpochKey { epoch, .. }) = actions.pop() else { panic!() };
+        keys.handle_stored(next, epoch, false, &mut actions);
+        assert_eq!(keys.next_timeout(), Some(UnixMillis(next.0 + RETRY_MS)));
     }
 }

@@ -118,6 +118,19 @@ fn a_clock_far_behind_is_told_to_the_operator_and_seen_by_clients() {
 }
 
 #[test]
+fn a_clock_is_far_behind_from_two_hours_on_and_not_before() {
+    let mut net = Net::one();
+    let newest = net.info(0).signed_at();
+    for (back, warned) in [(2 * HOUR_MS, 0), (1, 1)] {
+        net.now.0 -= back;
+        net.pass(0);
+        assert_eq!(net.warned, vec![Warning::ClockWentBack; warned]);
+        let shown = if warned == 0 { newest } else { net.now };
+        assert_eq!(net.info(0).signed_at(), shown);
+    }
+}
+
+#[test]
 fn a_restart_under_a_clock_far_behind_is_told_too() {
     let mut net = Net::one();
     // Its keys say when they were made. As with an info, two hours are forgiven.

@@ -19,6 +19,8 @@ use super::last_hop::nobodys;
 use super::reply::Reply;
 use super::session::{Effect, Session};
 use super::testing::{Net, assert_done, assert_refused, get, ping, put, watch};
+use super::testing_books::assert_balanced;
+use crate::simulation::Event;
 
 fn object_get() -> Ask {
     Ask::ObjectGet(wire::ObjectGet { object_id: vec![1; 32], first: 0, max: 1 })
@@ -572,4 +574,29 @@ fn no_cell_of_a_session_overtakes_an_earlier_one_of_it() {
     net.relays[0].advance(net.now, &mut net.rng);
     assert_eq!(net.relays[0].totals().sessions_opened, before);
     net.settle();
+}
+
+#[test]
+fn a_session_with_several_answers_to_send_stands_in_its_links_line_once() {
+    let mut net = Net::one();
+    let mut mailbox = net.mailbox(0);
+    let reply = net.ask(&mut mailbox.reader, None, watch(0));
+    assert!(matches!(reply, Say::Watching(_)), "{reply:?}");
+    for ask in [ping(), ping(), get(0, 2), get(0, 2)] {
+        net.send(&mut mailbox.reader, None, ask, None);
+        let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+        assert_balanced(net.relays[0].core());
+    }
+    for _ in 0..3 {
+        let blob = net.blob();
+        net.send_put(&mut mailbox, &blob);
+        let _ = net.relays[0].run_stalled(net.now, &mut net.rng);
+        assert_balanced(net.relays[0].core());
+    }
+    let link = mailbox.reader.link;
+    while let Some(cell) = net.relays[0].transmit(net.now, &mut net.rng, link) {
+        net.deliver(0, Event::Cell(link, cell));
+        assert_balanced(net.relays[0].core());
+    }
+    assert_eq!(net.replies(&mut mailbox.reader).len(), 2 + 4 + 3);
 }
