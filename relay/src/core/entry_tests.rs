@@ -825,3 +825,15 @@ fn an_open_and_an_info_that_do_not_go_on_are_counted() {
     }
     assert_eq!(net.relays[ENTRY].totals().routes_refused, 2);
 }
+
+#[test]
+fn a_link_that_was_dialled_is_counted_as_opened() {
+    let mut net = two();
+    let link = net.link(ENTRY);
+    let opened = [0, 1].map(|_| {
+        let before = net.relays[ENTRY].totals().links_opened;
+        net.open_through(ENTRY, LAST, link);
+        net.relays[ENTRY].totals().links_opened - before
+    });
+    assert_eq!(opened[0], opened[1] + 1, "only the first needs a link to the peer");
+}
