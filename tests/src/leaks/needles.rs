@@ -9,7 +9,7 @@ use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLO
 pub enum Strength {
     /// Six bytes or more: chance does not write it.
     Strong,
-    /// Four bytes, which chance writes once in 4 GiB, or five digits: it takes two hits to say something.
+    /// Four bytes: chance writes it once in 4 GiB, so it takes two hits to say something.
     Weak,
 }
 
@@ -121,7 +121,7 @@ impl Needles {
     pub fn add(&mut self, what: &str, spelling: &'static str, bytes: Vec<u8>) {
         let strength = match bytes.len() {
             0..4 => return,
-            4 | 5 => Strength::Weak,
+            4 => Strength::Weak,
             _ => Strength::Strong,
         };
         if !self.0.iter().any(|needle| needle.bytes == bytes) {
