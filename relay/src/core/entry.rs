@@ -263,7 +263,7 @@ impl Entry {
                 return Err(PeerMisbehaved);
             }
             Kind::Info if answers_info => {
-                let fingerprint = peer.fingerprint;
+                let fingerprint = peer.hop.fingerprint;
                 let info = self.infos.receive(&fingerprint, &cell, now.wall, now.moment);
                 self.answer_waiters(base, now, link, info.ok_or(CloseReason::OtherKey));
             }
@@ -319,7 +319,7 @@ impl Entry {
         if cell.close_reason() == Some(CloseReason::UnknownEpoch)
             && let Some(peer) = self.pool.peers.get(&link)
         {
-            self.infos.doubt(&peer.fingerprint, now.moment);
+            self.infos.doubt(&peer.hop.fingerprint, now.moment);
         }
         let Some(forward) = self.forwards.get_mut(&key) else { return };
         if forward.closing == Closing::ByClient {
@@ -416,7 +416,7 @@ impl Entry {
         };
         let reason = match result {
             Ok(link) => {
-                let link = self.pool.add(base, now.moment, link, dial.hop.fingerprint);
+                self.pool.add(base, now.moment, link, dial.hop);
                 for key in dial.routes {
                     self.carry(base, now, key, link);
                 }

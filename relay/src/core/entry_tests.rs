@@ -170,22 +170,31 @@ fn a_place_that_does_not_answer_harms_nobody_who_named_another() {
 }
 
 #[test]
-fn two_dials_to_one_peer_leave_one_link() {
+fn whoever_names_another_place_of_a_peer_carries_nothing_of_those_who_named_this_one() {
     let mut net = two();
     net.answers_dials = false;
-    let link = net.link(ENTRY);
+    let (liar, honest) = (net.link(ENTRY), net.link(ENTRY));
     let right = net.hop_to(LAST);
-    let also = NextHop { host_port: "also.example:1".parse().unwrap(), ..right.clone() };
-    post_open(&mut net, link, &right);
-    post_open(&mut net, link, &also);
+    let proxy = NextHop { host_port: "proxy.example:1".parse().unwrap(), ..right.clone() };
+    let (liars_route, _) = post_open(&mut net, liar, &proxy);
     net.settle();
-    for (at, dial, _) in std::mem::take(&mut net.dials) {
-        net.connect(at, dial, LAST);
-    }
+    let (at, dial, _) = net.dials.pop().unwrap();
+    let through_proxy = net.connect(at, dial, LAST);
     net.settle();
-    assert_eq!(net.closed.len(), 1);
-    assert_eq!(net.relays[ENTRY].totals().peers, 1);
-    assert_eq!(net.arrived_len(ENTRY, link), 2, "both routes are answered");
+    // The peer is reached already, but at a place that somebody else named.
+    let (route, _) = post_open(&mut net, honest, &right);
+    net.settle();
+    let (at, dial, dialled) = net.dials.pop().expect("a dial of its own");
+    assert_eq!(dialled, right);
+    net.connect(at, dial, LAST);
+    net.settle();
+    assert_eq!(net.relays[ENTRY].totals().peers, 2);
+    // The proxy is switched off.
+    net.relays[ENTRY].link_closed(net.now, through_proxy);
+    net.settle();
+    assert!(net.closes(ENTRY, liar, liars_route).is_some());
+    assert_eq!(net.closes(ENTRY, honest, route), None);
+    assert_eq!(net.arrived(ENTRY, honest).map(|cell| cell.kind()), Some(Kind::Data));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use hearken_proto::ids::Fingerprint;
+use hearken_proto::hop::NextHop;
 
 use super::action::LinkId;
 use super::clock::Moment;
@@ -13,7 +13,8 @@ use super::links::RouteKey;
 
 /// A peer link.
 pub(super) struct Peer {
-    pub(super) fingerprint: Fingerprint,
+    /// Who it is, and the place at which it was dialled.
+    pub(super) hop: NextHop,
     /// By route id on this link, the client's route.
     pub(super) routes: BTreeMap<u64, RouteKey>,
     /// Clients' routes that go to this peer, sent on it already or not.
@@ -38,9 +39,9 @@ pub(super) enum InfoRequest {
 }
 
 impl Peer {
-    pub(super) fn new(fingerprint: Fingerprint) -> Self {
+    pub(super) fn new(hop: NextHop) -> Self {
         Self {
-            fingerprint,
+            hop,
             routes: BTreeMap::new(),
             carried: BTreeSet::new(),
             info_waiters: Vec::new(),
@@ -102,11 +103,18 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use hearken_proto::ids::Fingerprint;
+
     use super::*;
+
+    fn peer() -> Peer {
+        let host_port = "peer.example:1".parse().unwrap();
+        Peer::new(NextHop { fingerprint: Fingerprint::from_bytes([1; 32]), host_port })
+    }
 
     #[test]
     fn client_links_take_turns_whatever_the_number_of_their_routes() {
-        let mut peer = Peer::new(Fingerprint::from_bytes([1; 32]));
+        let mut peer = peer();
         let flooder = LinkId(1);
         for route in 0..200 {
             peer.line_up(RouteKey { link: flooder, route });
@@ -121,7 +129,7 @@ mod tests {
 
     #[test]
     fn route_ids_rise() {
-        let mut peer = Peer::new(Fingerprint::from_bytes([1; 32]));
+        let mut peer = peer();
         assert!(peer.new_route() < peer.new_route());
     }
 }

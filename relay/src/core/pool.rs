@@ -1,13 +1,13 @@
-//! Peer relays that this relay reaches as an entry: pooled links, one a peer, and dials under way.
+//! Peer relays that this relay reaches as an entry: pooled links, one a place of a peer, and dials under way.
 //!
-//! Guarantees: a peer is dialled at the place that a client named, and one place that does not answer harms nobody who
-//! named another; links, dials, and dials of one client link are bounded; a peer without a route is let go.
+//! Guarantees: a peer is reached at the place that a client named. Whoever named another place, which may be one of their own
+//! that passes everything on, neither sees nor delays nor cuts what goes over this one. Links, dials, and dials of one client
+//! link are bounded; a peer without a route is let go.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hearken_proto::cell::CloseReason;
 use hearken_proto::hop::NextHop;
-use hearken_proto::ids::Fingerprint;
 use hearken_proto::limits::{DIAL_SECONDS_MAX, PEERS_MAX};
 
 use super::action::{Action, DialId, LinkId};
@@ -38,9 +38,8 @@ pub(super) enum Reach {
 #[derive(Default)]
 pub(super) struct Pool {
     pub(super) peers: BTreeMap<LinkId, Peer>,
-    by_fingerprint: BTreeMap<Fingerprint, LinkId>,
     dials: BTreeMap<DialId, Dial>,
-    by_hop: HashMap<NextHop, DialId>,
+    by_hop: HashMap<NextHop, Reach>,
     dials_of: BTreeMap<LinkId, usize>,
     next_dial: u64,
 }
@@ -54,11 +53,8 @@ impl Pool {
         client: LinkId,
         hop: NextHop,
     ) -> Result<Reach, CloseReason> {
-        if let Some(link) = self.by_fingerprint.get(&hop.fingerprint) {
-            return Ok(Reach::Peer(*link));
-        }
-        if let Some(dial) = self.by_hop.get(&hop) {
-            return Ok(Reach::Dialling(*dial));
+        if let Some(reach) = self.by_hop.get(&hop) {
+            return Ok(*reach);
         }
         if self.dials_of.get(&client).is_some_and(|dials| *dials >= DIALS_PER_LINK_MAX) {
             return Err(CloseReason::Busy);
@@ -75,7 +71,7 @@ impl Pool {
             hop: hop.clone(),
             allow_private: base.config.allow_private_peers,
         });
-        self.by_hop.insert(hop.clone(), dial);
+        self.by_hop.insert(hop.clone(), Reach::Dialling(dial));
         *self.dials_of.entry(client).or_default() += 1;
         let (routes, infos) = (BTreeSet::new(), Vec::new());
         self.dials.insert(dial, Dial { hop, routes, infos, dialler: client, timer });
@@ -100,29 +96,18 @@ impl Pool {
         Some(dial)
     }
 
-    /// Takes a dialled link into the pool. Where another dial was faster, its link is used and this one closed.
-    pub(super) fn add(
-        &mut self,
-        base: &mut Base,
-        now: Moment,
-        link: LinkId,
-        fingerprint: Fingerprint,
-    ) -> LinkId {
-        if let Some(pooled) = self.by_fingerprint.get(&fingerprint) {
-            base.actions.push_back(Action::CloseLink(link));
-            return *pooled;
-        }
+    /// Takes a dialled link into the pool.
+    pub(super) fn add(&mut self, base: &mut Base, now: Moment, link: LinkId, hop: NextHop) {
         base.links.open(link, true, now);
         base.totals.links_opened += 1;
-        self.by_fingerprint.insert(fingerprint, link);
-        self.peers.insert(link, Peer::new(fingerprint));
-        link
+        self.by_hop.insert(hop.clone(), Reach::Peer(link));
+        self.peers.insert(link, Peer::new(hop));
     }
 
     /// Takes a peer whose link is gone out of the pool.
     pub(super) fn remove(&mut self, base: &mut Base, link: LinkId) -> Option<Peer> {
         let peer = self.peers.remove(&link)?;
-        self.by_fingerprint.remove(&peer.fingerprint);
+        self.by_hop.remove(&peer.hop);
         for (timer, what) in
             [(peer.info_timer, Timer::PeerInfo(link)), (peer.idle_timer, Timer::PeerIdle(link))]
         {
