@@ -43,11 +43,10 @@ impl Notice {
 /// The notice that is known of a relay.
 pub(crate) fn of(db: &Connection, relay: &Fingerprint) -> Result<Option<Notice>, VaultError> {
     let found = db
-        .query_row(
-            "SELECT on_ms, successor FROM closing WHERE relay = ?1",
-            [&relay.as_bytes()[..]],
-            |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<String>>(1)?)),
-        )
+        .prepare_cached("SELECT on_ms, successor FROM closing WHERE relay = ?1")?
+        .query_row([&relay.as_bytes()[..]], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, Option<String>>(1)?))
+        })
         .optional()?;
     found.map(|(on, successor)| notice(on, successor)).transpose()
 }
@@ -59,30 +58,35 @@ pub(crate) fn set(
     notice: Option<&Notice>,
 ) -> Result<(), VaultError> {
     match notice {
-        Some(notice) => db.execute(
-            "INSERT OR REPLACE INTO closing (relay, on_ms, successor) VALUES (?1, ?2, ?3)",
-            params![
+        Some(notice) => db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO closing (relay, on_ms, successor) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![
                 &relay.as_bytes()[..],
                 notice.on.0,
                 notice.successor.as_ref().map(ToString::to_string)
-            ],
-        )?,
-        None => db.execute("DELETE FROM closing WHERE relay = ?1", [&relay.as_bytes()[..]])?,
+            ])?,
+        None => db
+            .prepare_cached("DELETE FROM closing WHERE relay = ?1")?
+            .execute([&relay.as_bytes()[..]])?,
     };
     Ok(())
 }
 
 /// Whether a relay is known at another address than the one that it moves to.
 pub(crate) fn is_news(db: &Connection, address: &RelayAddress) -> Result<bool, VaultError> {
-    Ok(db.query_row(
-        "SELECT EXISTS (
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (
              SELECT 1 FROM relay WHERE fingerprint = ?1 AND own = 0 AND address <> ?2
              UNION ALL SELECT 1 FROM incoming WHERE relay = ?1 AND address <> ?2
              UNION ALL SELECT 1 FROM outgoing WHERE relay = ?1 AND address <> ?2
              UNION ALL SELECT 1 FROM farewell WHERE relay = ?1 AND address <> ?2)",
-        params![&address.fingerprint().as_bytes()[..], address.to_string()],
-        |row| row.get(0),
-    )?)
+        )?
+        .query_row(params![&address.fingerprint().as_bytes()[..], address.to_string()], |row| {
+            row.get(0)
+        })?)
 }
 
 /// A relay has moved: what it says itself counts for every mailbox on it. The one that runs beside the vault is where the
@@ -94,7 +98,8 @@ pub(crate) fn move_relay(db: &Connection, address: &RelayAddress) -> Result<(), 
         "UPDATE outgoing SET address = ?2 WHERE relay = ?1",
         "UPDATE farewell SET address = ?2 WHERE relay = ?1",
     ] {
-        db.execute(update, params![&address.fingerprint().as_bytes()[..], address.to_string()])?;
+        db.prepare_cached(update)?
+            .execute(params![&address.fingerprint().as_bytes()[..], address.to_string()])?;
     }
     Ok(())
 }

@@ -113,11 +113,12 @@ pub(crate) fn widen_gap(
     contact: ContactId,
     missing: u32,
 ) -> Result<bool, VaultError> {
-    let changed = db.execute(
-        "UPDATE message SET missing = missing + ?2
+    let changed = db
+        .prepare_cached(
+            "UPDATE message SET missing = missing + ?2
          WHERE seq = (SELECT max(seq) FROM message WHERE contact = ?1) AND kind = 1 AND shown = 0",
-        params![&contact.as_bytes()[..], missing],
-    )?;
+        )?
+        .execute(params![&contact.as_bytes()[..], missing])?;
     Ok(changed == 1)
 }
 
@@ -198,10 +199,10 @@ pub(crate) fn mark_sealed(
     contact: ContactId,
     id: MessageId,
 ) -> Result<(), VaultError> {
-    db.execute(
+    db.prepare_cached(
         "UPDATE message SET sealed = 1 WHERE contact = ?1 AND id = ?2 AND from_me = 1",
-        params![&contact.as_bytes()[..], &id.as_bytes()[..]],
-    )?;
+    )?
+    .execute(params![&contact.as_bytes()[..], &id.as_bytes()[..]])?;
     Ok(())
 }
 
@@ -293,6 +294,7 @@ pub(crate) fn mark_seen(
 
 /// Drops hashes of blobs that no relay holds any more.
 pub(crate) fn sweep_seen(db: &Connection, today: UnixDay) -> Result<(), VaultError> {
-    db.execute("DELETE FROM seen WHERE day < ?1", [today.0.saturating_sub(SEEN_DAYS)])?;
+    db.prepare_cached("DELETE FROM seen WHERE day < ?1")?
+        .execute([today.0.saturating_sub(SEEN_DAYS)])?;
     Ok(())
 }

@@ -87,15 +87,14 @@ fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, VaultError> {
 
 pub(crate) fn setting(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, VaultError> {
     Ok(db
-        .query_row("SELECT value FROM setting WHERE name = ?1", [name], |row| row.get(0))
+        .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
         .optional()?)
 }
 
 pub(crate) fn set_setting(db: &Connection, name: &str, value: &[u8]) -> Result<(), VaultError> {
-    db.execute(
-        "INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)",
-        params![name, value],
-    )?;
+    db.prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
+        .execute(params![name, value])?;
     Ok(())
 }
 
@@ -154,10 +153,7 @@ pub(crate) fn mailbox_address(
 /// Keeps that there is a relay that a contact's mailbox is on. It never serves as entry, and is not dialled at this
 /// address: [`mailbox_address`].
 pub(crate) fn learn_relay(db: &Connection, address: &RelayAddress) -> Result<(), VaultError> {
-    db.execute(
-        "INSERT INTO relay (fingerprint, address) VALUES (?1, ?2) ON CONFLICT (fingerprint) DO NOTHING",
-        params![&address.fingerprint().as_bytes()[..], address.to_string()],
-    )?;
+    db.prepare_cached("INSERT INTO relay (fingerprint, address) VALUES (?1, ?2) ON CONFLICT (fingerprint) DO NOTHING")?.execute(params![&address.fingerprint().as_bytes()[..], address.to_string()])?;
     Ok(())
 }
 
@@ -166,37 +162,33 @@ pub(crate) fn add_relay(
     address: &RelayAddress,
     own: bool,
 ) -> Result<(), VaultError> {
-    db.execute(
+    db.prepare_cached(
         "INSERT INTO relay (fingerprint, address, added, own)
          VALUES (?1, ?2, (SELECT coalesce(max(added), 0) + 1 FROM relay), ?3)
          ON CONFLICT (fingerprint) DO UPDATE SET address = excluded.address,
              added = coalesce(added, excluded.added), own = max(own, excluded.own)",
-        params![&address.fingerprint().as_bytes()[..], address.to_string(), own],
-    )?;
+    )?
+    .execute(params![&address.fingerprint().as_bytes()[..], address.to_string(), own])?;
     Ok(())
 }
 
 /// Takes a relay out of those that the person added. Mailboxes that are on it stay known, where the person said it is.
 pub(crate) fn remove_relay(db: &Connection, relay: &Fingerprint) -> Result<(), VaultError> {
     for table in ["incoming", "outgoing", "farewell"] {
-        db.execute(
-            &format!(
-                "UPDATE {table} SET address = relay.address FROM relay
+        db.prepare_cached(&format!(
+            "UPDATE {table} SET address = relay.address FROM relay
                  WHERE relay.fingerprint = ?1 AND relay.added IS NOT NULL AND {table}.relay = ?1"
-            ),
-            [&relay.as_bytes()[..]],
-        )?;
+        ))?
+        .execute([&relay.as_bytes()[..]])?;
     }
-    db.execute(
-        "UPDATE relay SET added = NULL, own = 0 WHERE fingerprint = ?1",
-        [&relay.as_bytes()[..]],
-    )?;
+    db.prepare_cached("UPDATE relay SET added = NULL, own = 0 WHERE fingerprint = ?1")?
+        .execute([&relay.as_bytes()[..]])?;
     Ok(())
 }
 
 pub(crate) fn newest_infos(db: &Connection) -> Result<Vec<(Fingerprint, UnixMillis)>, VaultError> {
-    let mut statement =
-        db.prepare("SELECT fingerprint, newest_info_ms FROM relay WHERE newest_info_ms > 0")?;
+    let mut statement = db
+        .prepare_cached("SELECT fingerprint, newest_info_ms FROM relay WHERE newest_info_ms > 0")?;
     let rows =
         statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u64>(1)?)))?;
     rows.map(|row| {
@@ -211,10 +203,10 @@ pub(crate) fn set_newest_info(
     relay: &Fingerprint,
     signed_at: UnixMillis,
 ) -> Result<(), VaultError> {
-    db.execute(
+    db.prepare_cached(
         "UPDATE relay SET newest_info_ms = max(newest_info_ms, ?2) WHERE fingerprint = ?1",
-        params![&relay.as_bytes()[..], signed_at.0],
-    )?;
+    )?
+    .execute(params![&relay.as_bytes()[..], signed_at.0])?;
     Ok(())
 }
 
@@ -271,24 +263,20 @@ pub(crate) struct NewContact<'a> {
 }
 
 pub(crate) fn insert_contact(db: &Connection, new: &NewContact<'_>) -> Result<(), VaultError> {
-    db.execute(
-        "INSERT INTO contact (id, state, link, link_hash, expires_hour) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
+    db.prepare_cached("INSERT INTO contact (id, state, link, link_hash, expires_hour) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
             &new.id.as_bytes()[..],
             new.stage as i64,
             new.link.map(str::as_bytes),
             &new.link_hash[..],
             new.expires_hour
-        ],
-    )?;
+        ])?;
     new.name.map_or(Ok(()), |name| succeed(db, new.id, name))
 }
 
 pub(crate) fn stage(db: &Connection, id: ContactId) -> Result<Option<Stage>, VaultError> {
     let stage: Option<i64> = db
-        .query_row("SELECT state FROM contact WHERE id = ?1", [&id.as_bytes()[..]], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT state FROM contact WHERE id = ?1")?
+        .query_row([&id.as_bytes()[..]], |row| row.get(0))
         .optional()?;
     stage.map(Stage::of).transpose()
 }
@@ -299,9 +287,8 @@ pub(crate) fn contact_of_link(
     link_hash: &[u8; 32],
 ) -> Result<Option<(ContactId, Stage)>, VaultError> {
     let id: Option<Vec<u8>> = db
-        .query_row("SELECT id FROM contact WHERE link_hash = ?1", [&link_hash[..]], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT id FROM contact WHERE link_hash = ?1")?
+        .query_row([&link_hash[..]], |row| row.get(0))
         .optional()?;
     let Some(id) = id else { return Ok(None) };
     let id = ContactId::from_bytes(array(&id)?);
@@ -313,7 +300,7 @@ pub(crate) fn open_invitations(
     db: &Connection,
     now: UnixMillis,
 ) -> Result<Vec<(ContactId, Zeroizing<String>)>, VaultError> {
-    let mut statement = db.prepare(
+    let mut statement = db.prepare_cached(
         "SELECT id, link FROM contact WHERE state = 1 AND link IS NOT NULL AND expires_hour > ?1 ORDER BY seq",
     )?;
     let rows = statement.query_map([now.hour().0], |row| {
@@ -341,9 +328,8 @@ pub(crate) fn check_name_is_free(
 ) -> Result<(), ClientError> {
     let Some(name) = name else { return Ok(()) };
     let taken: Option<(Vec<u8>, bool)> = db
-        .query_row(&format!("SELECT id, {TO_BE_MET} FROM contact WHERE name = ?1"), [name], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .prepare_cached(&format!("SELECT id, {TO_BE_MET} FROM contact WHERE name = ?1"))?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((taken, is_to_be_met)) = taken else { return Ok(()) };
     match except {
@@ -358,26 +344,23 @@ pub(crate) fn check_name_is_free(
 /// in this one. Where that was an invitation, it stays open without a name: somebody may have joined it in time.
 pub(crate) fn succeed(db: &Connection, id: ContactId, name: &str) -> Result<(), VaultError> {
     let before: Option<Vec<u8>> = db
-        .query_row(
-            &format!("SELECT id FROM contact WHERE name = ?1 AND id <> ?2 AND {TO_BE_MET}"),
-            params![name, &id.as_bytes()[..]],
-            |row| row.get(0),
-        )
+        .prepare_cached(&format!(
+            "SELECT id FROM contact WHERE name = ?1 AND id <> ?2 AND {TO_BE_MET}"
+        ))?
+        .query_row(params![name, &id.as_bytes()[..]], |row| row.get(0))
         .optional()?;
     if let Some(before) = before {
         // The other side may have said again, in the new conversation, what is known from the one before.
-        db.execute(
+        db.prepare_cached(
             "UPDATE message AS old SET id = randomblob(16) WHERE contact = ?2 AND EXISTS (
                  SELECT 1 FROM message AS new
                  WHERE new.contact = ?1 AND new.id = old.id AND new.from_me = old.from_me)",
-            params![&id.as_bytes()[..], before],
-        )?;
-        db.execute(
-            "UPDATE message SET contact = ?1 WHERE contact = ?2",
-            params![&id.as_bytes()[..], before],
-        )?;
-        db.execute("DELETE FROM contact WHERE id = ?1 AND state = 3", [&before])?;
-        db.execute("UPDATE contact SET name = NULL WHERE id = ?1", [&before])?;
+        )?
+        .execute(params![&id.as_bytes()[..], before])?;
+        db.prepare_cached("UPDATE message SET contact = ?1 WHERE contact = ?2")?
+            .execute(params![&id.as_bytes()[..], before])?;
+        db.prepare_cached("DELETE FROM contact WHERE id = ?1 AND state = 3")?.execute([&before])?;
+        db.prepare_cached("UPDATE contact SET name = NULL WHERE id = ?1")?.execute([&before])?;
     }
     set_contact(db, id, "name", name.to_owned())
 }
@@ -389,10 +372,8 @@ pub(crate) fn set_contact(
     column: &'static str,
     value: impl Into<Value>,
 ) -> Result<(), VaultError> {
-    db.execute(
-        &format!("UPDATE contact SET {column} = ?2 WHERE id = ?1"),
-        params![&id.as_bytes()[..], value.into()],
-    )?;
+    db.prepare_cached(&format!("UPDATE contact SET {column} = ?2 WHERE id = ?1"))?
+        .execute(params![&id.as_bytes()[..], value.into()])?;
     Ok(())
 }
 
@@ -403,30 +384,24 @@ pub(crate) fn contact_secret(
     column: &'static str,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
     let value: Option<Option<Vec<u8>>> = db
-        .query_row(
-            &format!("SELECT {column} FROM contact WHERE id = ?1"),
-            [&id.as_bytes()[..]],
-            |row| row.get(0),
-        )
+        .prepare_cached(&format!("SELECT {column} FROM contact WHERE id = ?1"))?
+        .query_row([&id.as_bytes()[..]], |row| row.get(0))
         .optional()?;
     Ok(value.flatten().map(Zeroizing::new))
 }
 
 /// So many more cells are shown as missing, whose numbers the next that opens may find passed over.
 pub(crate) fn count_unopened(db: &Connection, id: ContactId, cells: u32) -> Result<(), VaultError> {
-    db.execute(
-        "UPDATE contact SET unopened = unopened + ?2 WHERE id = ?1",
-        params![&id.as_bytes()[..], cells],
-    )?;
+    db.prepare_cached("UPDATE contact SET unopened = unopened + ?2 WHERE id = ?1")?
+        .execute(params![&id.as_bytes()[..], cells])?;
     Ok(())
 }
 
 /// How many blobs could not be opened since one last did; from here on none.
 pub(crate) fn take_unopened(db: &Connection, id: ContactId) -> Result<u32, VaultError> {
-    let unopened =
-        db.query_row("SELECT unopened FROM contact WHERE id = ?1", [&id.as_bytes()[..]], |row| {
-            row.get(0)
-        })?;
+    let unopened = db
+        .prepare_cached("SELECT unopened FROM contact WHERE id = ?1")?
+        .query_row([&id.as_bytes()[..]], |row| row.get(0))?;
     if unopened > 0 {
         set_contact(db, id, "unopened", 0)?;
     }
@@ -434,13 +409,14 @@ pub(crate) fn take_unopened(db: &Connection, id: ContactId) -> Result<u32, Vault
 }
 
 pub(crate) fn delete_contact(db: &Connection, id: ContactId) -> Result<(), VaultError> {
-    db.execute("DELETE FROM contact WHERE id = ?1", [&id.as_bytes()[..]])?;
+    db.prepare_cached("DELETE FROM contact WHERE id = ?1")?.execute([&id.as_bytes()[..]])?;
     Ok(())
 }
 
 /// Joins that were interrupted and whose invitation has expired since.
 pub(crate) fn delete_expired_joins(db: &Connection, now: UnixMillis) -> Result<(), VaultError> {
-    db.execute("DELETE FROM contact WHERE state = 0 AND expires_hour <= ?1", [now.hour().0])?;
+    db.prepare_cached("DELETE FROM contact WHERE state = 0 AND expires_hour <= ?1")?
+        .execute([now.hour().0])?;
     Ok(())
 }
 
@@ -502,17 +478,17 @@ pub(crate) fn insert_incoming(
     claim_key: &ObjectSecretKey,
 ) -> Result<(), VaultError> {
     learn_relay(db, relay)?;
-    db.execute(
+    db.prepare_cached(
         "INSERT INTO incoming (contact, relay, address, receive_key, claim_key)
          VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
-            &id.as_bytes()[..],
-            &relay.fingerprint().as_bytes()[..],
-            relay.to_string(),
-            &receive_key.to_bytes()[..],
-            &claim_key.to_bytes()[..]
-        ],
-    )?;
+    )?
+    .execute(params![
+        &id.as_bytes()[..],
+        &relay.fingerprint().as_bytes()[..],
+        relay.to_string(),
+        &receive_key.to_bytes()[..],
+        &claim_key.to_bytes()[..]
+    ])?;
     Ok(())
 }
 
@@ -524,7 +500,7 @@ pub(crate) fn set_cursor(db: &Connection, id: ContactId, cursor: u64) -> Result<
 
 /// The relays of every mailbox that this side reads or writes.
 pub(crate) fn mailbox_relays(db: &Connection) -> Result<Vec<Fingerprint>, VaultError> {
-    let mut statement = db.prepare(
+    let mut statement = db.prepare_cached(
         "SELECT relay FROM incoming JOIN contact ON contact = id WHERE state > 0
          UNION SELECT relay FROM outgoing JOIN contact ON contact = id WHERE state > 0",
     )?;
@@ -534,7 +510,8 @@ pub(crate) fn mailbox_relays(db: &Connection) -> Result<Vec<Fingerprint>, VaultE
 
 /// A mailbox that was made again begins at the relay's first position.
 pub(crate) fn reset_cursor(db: &Connection, id: ContactId) -> Result<(), VaultError> {
-    db.execute("UPDATE incoming SET cursor = 0 WHERE contact = ?1", [&id.as_bytes()[..]])?;
+    db.prepare_cached("UPDATE incoming SET cursor = 0 WHERE contact = ?1")?
+        .execute([&id.as_bytes()[..]])?;
     Ok(())
 }
 
@@ -543,10 +520,8 @@ pub(crate) fn set_claims_refused(
     id: ContactId,
     count: u32,
 ) -> Result<(), VaultError> {
-    db.execute(
-        "UPDATE incoming SET claims_refused = ?2 WHERE contact = ?1",
-        params![&id.as_bytes()[..], count],
-    )?;
+    db.prepare_cached("UPDATE incoming SET claims_refused = ?2 WHERE contact = ?1")?
+        .execute(params![&id.as_bytes()[..], count])?;
     Ok(())
 }
 
@@ -556,10 +531,10 @@ pub(crate) fn set_sender(
     id: ContactId,
     sender: &[u8; 32],
 ) -> Result<(), VaultError> {
-    db.execute(
+    db.prepare_cached(
         "UPDATE incoming SET sender_public_key = ?2, claim_key = NULL WHERE contact = ?1",
-        params![&id.as_bytes()[..], &sender[..]],
-    )?;
+    )?
+    .execute(params![&id.as_bytes()[..], &sender[..]])?;
     Ok(())
 }
 
@@ -594,31 +569,30 @@ pub(crate) fn insert_outgoing(
     claim_key: &ObjectSecretKey,
 ) -> Result<(), VaultError> {
     learn_relay(db, relay)?;
-    db.execute(
+    db.prepare_cached(
         "INSERT INTO outgoing (contact, relay, address, send_key, claim_key)
          VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
-            &id.as_bytes()[..],
-            &relay.fingerprint().as_bytes()[..],
-            relay.to_string(),
-            &send_key.to_bytes()[..],
-            &claim_key.to_bytes()[..]
-        ],
-    )?;
+    )?
+    .execute(params![
+        &id.as_bytes()[..],
+        &relay.fingerprint().as_bytes()[..],
+        relay.to_string(),
+        &send_key.to_bytes()[..],
+        &claim_key.to_bytes()[..]
+    ])?;
     Ok(())
 }
 
 pub(crate) fn set_claimed(db: &Connection, id: ContactId, claimed: bool) -> Result<(), VaultError> {
-    db.execute(
-        "UPDATE outgoing SET claimed = ?2 WHERE contact = ?1",
-        params![&id.as_bytes()[..], claimed],
-    )?;
+    db.prepare_cached("UPDATE outgoing SET claimed = ?2 WHERE contact = ?1")?
+        .execute(params![&id.as_bytes()[..], claimed])?;
     Ok(())
 }
 
 /// The other side has answered: nothing of the invitation is needed any more.
 pub(crate) fn forget_claim_key(db: &Connection, id: ContactId) -> Result<(), VaultError> {
-    db.execute("UPDATE outgoing SET claim_key = NULL WHERE contact = ?1", [&id.as_bytes()[..]])?;
+    db.prepare_cached("UPDATE outgoing SET claim_key = NULL WHERE contact = ?1")?
+        .execute([&id.as_bytes()[..]])?;
     Ok(())
 }
 
@@ -630,21 +604,21 @@ pub(crate) fn insert_farewell(
     receive_key: &ObjectSecretKey,
     until: UnixDay,
 ) -> Result<(), VaultError> {
-    db.execute(
+    db.prepare_cached(
         "INSERT INTO farewell (relay, address, receive_key, until_day) VALUES (?1, ?2, ?3, ?4)",
-        params![
-            &relay.fingerprint().as_bytes()[..],
-            relay.to_string(),
-            &receive_key.to_bytes()[..],
-            until.0
-        ],
-    )?;
+    )?
+    .execute(params![
+        &relay.fingerprint().as_bytes()[..],
+        relay.to_string(),
+        &receive_key.to_bytes()[..],
+        until.0
+    ])?;
     Ok(())
 }
 
 pub(crate) fn farewells(db: &Connection, today: UnixDay) -> Result<Vec<Farewell>, VaultError> {
-    db.execute("DELETE FROM farewell WHERE until_day < ?1", [today.0])?;
-    let mut statement = db.prepare(
+    db.prepare_cached("DELETE FROM farewell WHERE until_day < ?1")?.execute([today.0])?;
+    let mut statement = db.prepare_cached(
         "SELECT seq, coalesce(relay.address, farewell.address), receive_key FROM farewell
          LEFT JOIN relay ON relay.fingerprint = farewell.relay AND relay.added IS NOT NULL
          ORDER BY seq",
@@ -661,6 +635,6 @@ pub(crate) fn farewells(db: &Connection, today: UnixDay) -> Result<Vec<Farewell>
 }
 
 pub(crate) fn delete_farewell(db: &Connection, seq: i64) -> Result<(), VaultError> {
-    db.execute("DELETE FROM farewell WHERE seq = ?1", [seq])?;
+    db.prepare_cached("DELETE FROM farewell WHERE seq = ?1")?.execute([seq])?;
     Ok(())
 }

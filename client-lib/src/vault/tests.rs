@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use rusqlite::StatementStatus;
 use tempfile::TempDir;
 
 use super::*;
@@ -224,6 +225,22 @@ fn a_vault_in_memory_does_what_one_on_disk_does() {
     write_note(&mut vault, "here");
     let vault = vault.suspend().resume(MIGRATIONS).unwrap();
     assert_eq!(notes(&vault).unwrap(), ["here"]);
+}
+
+#[test]
+fn a_statement_that_is_kept_is_planned_once() {
+    let mut vault = Vault::open_in_memory(MIGRATIONS).unwrap();
+    write_note(&mut vault, "here");
+    let database = vault.database();
+    for limit in 1..=3_i64 {
+        let mut statement = database
+            .prepare_cached("SELECT text FROM note WHERE id > ?1 ORDER BY id LIMIT ?2")
+            .unwrap();
+        let found: String =
+            statement.query_row([limit - 1, limit], |row| row.get(0)).unwrap_or_default();
+        assert_eq!(found, if limit == 1 { "here" } else { "" });
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }
 
 #[test]
