@@ -470,6 +470,12 @@ pub(crate) fn incoming(db: &Connection, id: ContactId) -> Result<Option<Incoming
     }))
 }
 
+/// Forgets the mailbox in which a contact is read.
+pub(crate) fn delete_incoming(db: &Connection, id: ContactId) -> Result<(), VaultError> {
+    db.prepare_cached("DELETE FROM incoming WHERE contact = ?1")?.execute([&id.as_bytes()[..]])?;
+    Ok(())
+}
+
 pub(crate) fn insert_incoming(
     db: &Connection,
     id: ContactId,

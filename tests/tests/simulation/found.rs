@@ -114,3 +114,17 @@ fn whoever_joins_in_time_by_their_clock_is_heard_by_an_inviter_whose_clock_is_fa
         ],
     );
 }
+
+#[test]
+fn nobody_is_told_that_a_text_was_sent_which_an_inviter_away_for_half_a_year_cannot_read() {
+    let mut steps = vec![
+        (1, Step::Invite { who: 0, hours: 120 }),
+        (2, Step::Pass { ms: 3_000 }),
+        (3, Step::Join { who: 1, invitation: 0 }),
+        (9, Step::Pass { ms: 5_612 }),
+    ];
+    steps.extend((20..29).map(|stream| (stream, Step::Sleep { hours: 528 })));
+    steps.push((186, Step::Send { who: 1, contact: 0, bytes: 113 }));
+    let script = Script { seed: 4_190, people: 2, relays: 2, mailbox_blobs: 64, steps };
+    run(&script, Plant::Nothing).unwrap_or_else(|broken| panic!("{broken}"));
+}

@@ -166,7 +166,7 @@ impl Engine {
             ReceiverStep::Remade => self.vault.transaction(|tx| records::reset_cursor(tx, id)),
             ReceiverStep::Watching { claims_refused: count, is_untouched } => {
                 if is_untouched {
-                    self.expire_untouched(id, now)?;
+                    self.expire_untouched(id, now, rng)?;
                 }
                 let known = records::incoming(self.vault.database(), id)?
                     .map_or(count, |incoming| incoming.claims_refused);

@@ -6,6 +6,7 @@ use hearken_proto::ids::Fingerprint;
 use hearken_proto::limits::{INFO_VALID_MINUTES, MAILBOX_IDLE_DAYS};
 use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 use rand_core::CryptoRng;
+use rusqlite::Connection;
 
 use super::{Engine, Mode, SyncOutcome};
 use crate::contact::ContactId;
@@ -102,11 +103,10 @@ impl Engine {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), VaultError> {
         let gone = UnixHour(now.hour().0.saturating_sub(MAILBOX_IDLE_DAYS * 24));
-        let expired = records::expired_invitations(self.vault.database(), gone)?;
+        for id in records::expired_invitations(self.vault.database(), gone)? {
+            self.end_invitation(id, now, rng)?;
+        }
         let lines = self.vault.transaction(|tx| {
-            for id in &expired {
-                records::forget_invitation(tx, *id)?;
-            }
             records::delete_expired_joins(tx, now)?;
             conversation::sweep(tx, now, rng)
         })?;
@@ -122,12 +122,29 @@ impl Engine {
         &mut self,
         id: ContactId,
         now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), VaultError> {
         let over = UnixHour(now.hour().0.saturating_sub(STILL_JOINED_HOURS));
         if records::expired_invitations(self.vault.database(), over)?.contains(&id) {
-            self.vault.transaction(|tx| records::forget_invitation(tx, id))?;
+            self.end_invitation(id, now, rng)?;
         }
         Ok(())
+    }
+
+    /// Nobody can be heard by an invitation any more: its secrets go, and its mailbox. Whoever joined by it all the same
+    /// finds none to put into, instead of being told that what they write was sent.
+    fn end_invitation(
+        &mut self,
+        id: ContactId,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), VaultError> {
+        self.drop_contact(id, now, rng);
+        self.vault.transaction(|tx| {
+            leave_mailbox(tx, id, now)?;
+            records::delete_incoming(tx, id)?;
+            records::forget_invitation(tx, id)
+        })
     }
 
     pub(super) fn errand_id(&mut self) -> ErrandId {
@@ -252,12 +269,7 @@ impl Engine {
     ) -> Result<(), VaultError> {
         self.drop_contact(id, now, rng);
         self.vault.transaction(|tx| {
-            let relay = records::mailbox_address(tx, id, Mailbox::Incoming)?;
-            if let (Some(incoming), Some(relay)) = (records::incoming(tx, id)?, relay) {
-                // By then the relay has let the mailbox go by itself.
-                let until = UnixDay(now.day().0 + MAILBOX_IDLE_DAYS);
-                records::insert_farewell(tx, &relay, &incoming.receive_key, until)?;
-            }
+            leave_mailbox(tx, id, now)?;
             records::delete_contact(tx, id)
         })
     }
@@ -375,4 +387,15 @@ impl Engine {
             self.router.close(now, rng, session);
         }
     }
+}
+
+/// Has a contact's mailbox deleted at its relay when the network is next reached.
+fn leave_mailbox(tx: &Connection, id: ContactId, now: UnixMillis) -> Result<(), VaultError> {
+    let relay = records::mailbox_address(tx, id, Mailbox::Incoming)?;
+    if let (Some(incoming), Some(relay)) = (records::incoming(tx, id)?, relay) {
+        // By then the relay has let the mailbox go by itself.
+        let until = UnixDay(now.day().0 + MAILBOX_IDLE_DAYS);
+        records::insert_farewell(tx, &relay, &incoming.receive_key, until)?;
+    }
+    Ok(())
 }
