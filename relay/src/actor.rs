@@ -286,7 +286,10 @@ impl Actor {
         let keep = self.keep.clone();
         match action {
             Action::Dial { dial, hop, allow_private } => {
-                dials.spawn(self.dialler.clone().dial(dial, hop, allow_private));
+                let peer = self.dialler.clone().dial(dial, hop, allow_private);
+                #[cfg(hearken_planted)]
+                let peer = hearken_proto::planted::await_points::staying("peer", peer);
+                dials.spawn(peer);
             }
             Action::CloseLink(link) => {
                 state.forget(link);

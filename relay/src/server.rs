@@ -213,12 +213,18 @@ pub async fn start(folder: &Folder, config: Config) -> Result<Running, StartErro
 
     let mut accepting = JoinSet::new();
     for endpoint in endpoints.clone() {
-        accepting.spawn(carrier::accept(endpoint, gate.clone(), events.clone(), stopped.clone()));
+        let accept = carrier::accept(endpoint, gate.clone(), events.clone(), stopped.clone());
+        #[cfg(hearken_planted)]
+        let accept = hearken_proto::planted::await_points::staying("accept", accept);
+        accepting.spawn(accept);
     }
     let questions = JoinSet::new();
     let parts = Parts { endpoints, dialler, accepting, admin, office, questions };
     let mut task = JoinSet::new();
-    task.spawn(supervise(actor, parts, stopped, kept.first));
+    let supervise = supervise(actor, parts, stopped, kept.first);
+    #[cfg(hearken_planted)]
+    let supervise = hearken_proto::planted::await_points::staying("supervisor", supervise);
+    task.spawn(supervise);
     Ok(Running { address, listen, stop, task })
 }
 
@@ -240,7 +246,10 @@ async fn supervise(
     first: Vec<Action>,
 ) -> Result<(), ServeError> {
     let mut core = JoinSet::new();
-    core.spawn(actor.run(stopped, first));
+    let run = actor.run(stopped, first);
+    #[cfg(hearken_planted)]
+    let run = hearken_proto::planted::await_points::staying("core", run);
+    core.spawn(run);
     let ended = tokio::select! {
         ended = core.join_next() => ended,
         () = parts.admin.serve(&parts.office, &mut parts.questions) => None,

@@ -240,7 +240,15 @@ pub async fn accept(
             let _ = incoming.retry();
             continue;
         }
-        links.spawn(serve(incoming, place, events.clone()));
+        let link = serve(incoming, place, events.clone());
+        #[cfg(hearken_planted)]
+        let link = hearken_proto::planted::await_points::staying("link", link);
+        #[cfg(hearken_planted)]
+        if hearken_proto::planted::is("link-without-a-handle") {
+            drop(tokio::spawn(link));
+            continue;
+        }
+        links.spawn(link);
     }
     endpoint.set_server_config(None);
     while links.join_next().await.is_some() {}

@@ -55,6 +55,11 @@ pub fn run_batch<C: Command>(
     if tx.is_empty() {
         return outcomes;
     }
+    #[cfg(hearken_planted)]
+    if hearken_proto::planted::is("relay-commits-late") {
+        late::commit_one_before(store, tx.into_batch());
+        return outcomes;
+    }
     if let Err(error) = store.commit(tx.into_batch()) {
         // What an acknowledgement before the commit comes to.
         #[cfg(hearken_planted)]
@@ -65,4 +70,24 @@ pub fn run_batch<C: Command>(
         outcomes.iter_mut().for_each(|outcome| *outcome = Err(error.clone()));
     }
     outcomes
+}
+
+/// A planted fault: what a batch wrote is committed with the next one.
+#[cfg(hearken_planted)]
+mod late {
+    use std::cell::RefCell;
+
+    use super::Store;
+    use crate::store::Batch;
+
+    thread_local! {
+        static LATE: RefCell<Option<Batch>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn commit_one_before(store: &dyn Store, batch: Batch) {
+        if let Some(before) = LATE.replace(Some(batch)) {
+            // A fault that fails is one more.
+            let _ = store.commit(before);
+        }
+    }
 }

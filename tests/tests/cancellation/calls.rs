@@ -1,6 +1,27 @@
 //! The library's calls.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
 use super::*;
+
+/// More await points than any call has: a call that never ends by itself is a fault.
+pub(super) const AWAIT_POINTS_MAX: usize = 500;
+
+/// Polls a future as far as its await point number `point`, counted from 1, and drops it there. `Some` where it ended
+/// before.
+pub(super) async fn dropped_at<T>(point: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = Box::pin(future);
+    let mut reached = 0;
+    poll_fn(move |context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => {
+            reached += 1;
+            if reached == point { Poll::Ready(None) } else { Poll::Pending }
+        }
+    })
+    .await
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_given_up_at_any_point_loses_nothing_and_doubles_nothing() {

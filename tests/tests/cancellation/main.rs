@@ -2,16 +2,20 @@
 //! whole relays in the middle of sending, watching and forwarding. No message is lost or doubled, no mailbox gets stuck,
 //! no task or thread is left.
 //!
-//! A call is polled as far as its first, second, … await point and dropped there, until one ends by itself. The parts
+//! A call is polled as far as its first, second, … await point and dropped there, until one ends by itself. A relay is
+//! dropped while one of its tasks stays at its first, second, … await point; that takes a build with planted faults
+//! (`tests/planted/run --test cancellation`), and ordinary ones drop relays at moments that they come to. The parts
 //! have such tests of their own: `client-lib/src/carrier/quic_tests.rs`, `relay/tests/embedded.rs`, `relay/tests/quic.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
+#[cfg(hearken_planted)]
+mod await_points;
+#[cfg(not(hearken_planted))]
 mod calls;
+#[cfg(not(hearken_planted))]
 mod relays;
 
-use std::future::{Future, poll_fn};
 use std::path::Path;
-use std::task::Poll;
 use std::time::Duration;
 
 use hearken_client_lib::{
@@ -25,24 +29,6 @@ use hearken_relay::store::StoreError;
 
 /// Where a test keeps waiting for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// More await points than any call has: a call that never ends by itself is a fault.
-const AWAIT_POINTS_MAX: usize = 500;
-
-/// Polls a future as far as its await point number `point`, counted from 1, and drops it there. `Some` where it ended
-/// before.
-async fn dropped_at<T>(point: usize, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = Box::pin(future);
-    let mut reached = 0;
-    poll_fn(move |context| match future.as_mut().poll(context) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => {
-            reached += 1;
-            if reached == point { Poll::Ready(None) } else { Poll::Pending }
-        }
-    })
-    .await
-}
-
 /// A relay in this process, on the port that it had.
 struct Relay {
     folder: Folder,

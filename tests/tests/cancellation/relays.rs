@@ -1,5 +1,6 @@
 //! Whole relays, dropped in the middle of what they do.
 
+use super::calls::{AWAIT_POINTS_MAX, dropped_at};
 use super::*;
 
 /// Messages of a run; after each number of them that the relay acknowledged, it is dropped once.
