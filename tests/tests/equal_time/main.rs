@@ -19,8 +19,10 @@ use statistics::{Difference, difference};
 
 /// Standard deviations: of one comparison 1 in 15,000 by chance, of three runs 1 in 3.5 × 10^12.
 const SCORE: f64 = 4.0;
-/// A difference that is smaller is not looked for, in nanoseconds: rows of different lengths lie in the store.
-const RESOLUTION_NS: f64 = 250.0;
+/// A difference that is smaller is not looked for, in nanoseconds, by series. Rows of different lengths lie in the store.
+/// The first question about something touches a row that is there in memory that nobody touched lately, and there is none
+/// to touch where nothing is: up to 0.42 µs, and only once, since the second question finds it warm. SECURITY.md says so.
+const RESOLUTION_NS: [f64; SERIES.len()] = [600.0, 250.0];
 /// Runs in each of which a difference must show.
 const REPEATS: usize = 3;
 /// The series of first questions. A proof that holds is noted once, in a microsecond or two, which tells the asker what
@@ -77,9 +79,10 @@ fn told_apart(world: &mut World, question: Question, rounds: usize) -> Vec<Strin
 impl Pair {
     /// Whether every run so far leans to the same side by more than chance does.
     fn leans(&self) -> bool {
+        let resolution = RESOLUTION_NS[self.series];
         let side = self.differences[0].score.signum();
         self.differences.iter().all(|difference| {
-            difference.score * side > SCORE && difference.median_ns.abs() > RESOLUTION_NS
+            difference.score * side > SCORE && difference.median_ns.abs() > resolution
         })
     }
 }
