@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for message in client.new_messages().await? {
             if message.kind() == MessageKind::Text {
                 // The answer is stored before the text is marked: a kill in between answers twice, never not at all.
-                client.send_text(message.contact(), message.text()).await?;
+                client.send_text(message.conversation(), message.text()).await?;
             }
             client.mark_shown(std::slice::from_ref(&message)).await?;
         }

@@ -4,7 +4,7 @@
 pub(crate) mod contacts;
 mod copies;
 pub(crate) mod invitations;
-mod messages;
+pub(crate) mod messages;
 mod relays;
 
 use std::path::{Path, PathBuf};
@@ -82,7 +82,17 @@ impl Client {
             Vault::open(&folder, &phrase, MIGRATIONS).map(|vault| (vault, None))
         })
         .await?;
-        Ok(Self { driver, home: home.to_path_buf() })
+        let client = Self { driver, home: home.to_path_buf() };
+        client.let_go().await?;
+        Ok(client)
+    }
+
+    /// What was to be gone by now goes, before anything is read.
+    async fn let_go(&self) -> Result<(), OpenError> {
+        match self.driver.call(|engine, now, _| Ok(engine.let_go(now)?)).await {
+            Err(ClientError::Vault(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Whether there is a vault in `home`.

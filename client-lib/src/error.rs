@@ -3,6 +3,7 @@
 use hearken_proto::address::AddressError;
 
 use crate::contact::Contact;
+use crate::message::Message;
 use crate::vault::VaultError;
 
 /// Why a call did not do what it was asked. Messages name no one and hold no secret; a program words them for people.
@@ -93,6 +94,24 @@ pub enum ClientError {
     /// A text above 256 KiB.
     #[error("a text above 256 KiB")]
     TextTooLong,
+    /// No message of this conversation that can be seen has this id.
+    #[error("no such message")]
+    UnknownMessage,
+    /// More than one message matches.
+    #[error("more than one message matches")]
+    AmbiguousMessage(Vec<Message>),
+    /// Only the author can do this with a message.
+    #[error("the message is somebody else's")]
+    NotYours,
+    /// A reaction of no byte, of more than 64, or with a space or a control character in it.
+    #[error("not a reaction")]
+    EmojiInvalid,
+    /// Sixteen different reactions to one message are there from this side.
+    #[error("too many reactions to one message")]
+    TooManyReactions,
+    /// A timer of no time, or of more than a year.
+    #[error("a timer lasts up to a year")]
+    TimerInvalid,
     /// An invitation that lasts no time, or more than 21 days.
     #[error("an invitation lasts up to 21 days")]
     ExpiryInvalid,

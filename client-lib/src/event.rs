@@ -10,7 +10,7 @@ use crate::message::{Message, MessageId};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A message came, and is stored.
+    /// A line came or changed, and is stored.
     MessageArrived(Message),
     /// A relay holds a message durably.
     MessageSent(MessageId),

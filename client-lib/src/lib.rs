@@ -30,6 +30,7 @@
 pub(crate) mod carrier;
 mod client;
 mod contact;
+mod conversation;
 mod driver;
 mod error;
 mod event;
@@ -49,12 +50,14 @@ pub mod vault;
 
 pub use client::contacts::NAME_MAX;
 pub use client::invitations::{Invitation, Joined};
+pub use client::messages::Reacted;
 pub use client::{Client, Events, OpenError};
 pub use contact::{Contact, ContactId, ContactState};
+pub use conversation::{Author, Conversation};
 pub use error::ClientError;
 pub use event::Event;
 pub use handshake::SafetyCode;
-pub use message::{Message, MessageId, MessageKind, MessageState, Notice, SendOutcome};
+pub use message::{Message, MessageId, MessageKind, MessageState, Notice, Reaction, SendOutcome};
 pub use options::Options;
 pub use relays::{Closing, Relay, RouteAdvice, RouteChoice};
 pub use sync::SyncOutcome;

@@ -1,10 +1,11 @@
-//! A message of a conversation, as a person sees it.
+//! A line of a conversation, as a person sees it.
 
 use core::fmt;
 
 use hearken_proto::time::UnixMillis;
 
 use crate::contact::ContactId;
+use crate::conversation::{Author, Conversation, PersonId, ThreadId, ThreadKind};
 
 /// Names a message, the same at both ends: 16 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +44,14 @@ impl fmt::Debug for MessageId {
 pub enum MessageKind {
     /// Words that somebody wrote.
     Text,
+    /// What somebody thinks of [`Message::target`]: [`Message::text`] is one emoji or a few letters.
+    Reaction {
+        /// They have taken it back.
+        withdrawn: bool,
+    },
+    /// A question for consent, or how it was answered: see [`Message::target`] for what it is about, and
+    /// `Client::consent` for the rest.
+    Consent,
     /// Something that did not arrive, or could not be opened: so many cells of 2,400 bytes.
     Gap {
         /// How many cells.
@@ -66,6 +75,19 @@ pub enum Notice {
     Unsent,
     /// The vault was made from a copy: the contact is to be met again.
     Restored,
+    /// There was a message here that its author deleted for everybody.
+    Deleted,
+    /// Something came that this version does not know. A newer one would show it.
+    NeedsNewer,
+    /// Somebody set how long what is written from here on stays.
+    Timer {
+        /// Seconds; `None`: it stays.
+        seconds: Option<u32>,
+    },
+    /// Somebody tried to change or delete a message that is not theirs. Nothing was changed.
+    NotTheirs,
+    /// Words of this side whose time was up before they could be sent. They were not sent.
+    TimeUpUnsent,
 }
 
 /// How far a message has come. It only moves forward.
@@ -76,7 +98,9 @@ pub enum MessageState {
     Queued,
     /// The relay holds it durably.
     Sent,
-    /// It came from the other side.
+    /// The other side's program has it; in a group, that of at least one member.
+    Delivered,
+    /// It came from somebody else.
     Received,
 }
 
@@ -93,14 +117,49 @@ pub enum SendOutcome {
     MailboxFull,
 }
 
-/// A message of a conversation.
+/// What somebody thinks of a message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reaction {
+    pub(crate) author: Author,
+    pub(crate) emoji: String,
+}
+
+impl Reaction {
+    /// Who.
+    #[must_use]
+    pub fn author(&self) -> Author {
+        self.author
+    }
+
+    /// One emoji or a few letters: up to 64 bytes.
+    #[must_use]
+    pub fn emoji(&self) -> &str {
+        &self.emoji
+    }
+}
+
+impl fmt::Debug for Reaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reaction(..)")
+    }
+}
+
+/// A line of a conversation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     pub(crate) id: MessageId,
-    pub(crate) contact: ContactId,
-    pub(crate) from_me: bool,
+    pub(crate) thread: ThreadId,
+    pub(crate) with: ThreadKind,
+    /// `None`: this side.
+    pub(crate) author: Option<PersonId>,
     pub(crate) kind: MessageKind,
     pub(crate) text: String,
+    pub(crate) target: Option<MessageId>,
+    /// The author's order of the last change, which is also the line's version here.
+    pub(crate) order: u64,
+    pub(crate) edited: bool,
+    pub(crate) expires_at: Option<UnixMillis>,
+    pub(crate) reactions: Vec<Reaction>,
     pub(crate) sent_at: UnixMillis,
     pub(crate) received_at: Option<UnixMillis>,
     pub(crate) state: MessageState,
@@ -115,14 +174,26 @@ impl Message {
 
     /// The conversation that it belongs to.
     #[must_use]
-    pub fn contact(&self) -> ContactId {
-        self.contact
+    pub fn conversation(&self) -> Conversation {
+        self.with.conversation(self.thread)
+    }
+
+    /// The contact whose conversation it belongs to; `None` in a group.
+    #[must_use]
+    pub fn contact(&self) -> Option<ContactId> {
+        self.conversation().contact()
+    }
+
+    /// Who wrote it, or whom it is about.
+    #[must_use]
+    pub fn author(&self) -> Author {
+        self.with.author(self.author)
     }
 
     /// Whether this side wrote it.
     #[must_use]
     pub fn is_from_me(&self) -> bool {
-        self.from_me
+        self.author.is_none()
     }
 
     /// What it is.
@@ -131,10 +202,36 @@ impl Message {
         self.kind
     }
 
-    /// The words, byte for byte as they were written; empty for what is not text, but for [`Notice::Unsent`].
+    /// The words, byte for byte as they were written last; empty for what is not text, but for [`Notice::Unsent`] and for
+    /// a reaction.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The message that this one answers, reacts to or is about. It need not be there: it may have been deleted, or its
+    /// time may have been up.
+    #[must_use]
+    pub fn target(&self) -> Option<MessageId> {
+        self.target
+    }
+
+    /// Whether the author has replaced the words since they wrote them.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        self.edited
+    }
+
+    /// When it disappears from this side; `None`: it stays.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixMillis> {
+        self.expires_at
+    }
+
+    /// What people think of it, in the order in which that came. Filled in by `Client::history` and `Client::search`.
+    #[must_use]
+    pub fn reactions(&self) -> &[Reaction] {
+        &self.reactions
     }
 
     /// When it was written, by the writer's clock.

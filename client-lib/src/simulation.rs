@@ -23,7 +23,8 @@ use crate::message::{Message, MessageId};
 use crate::relays::RouteChoice;
 use crate::route::{LinkFailure, LinkId, RouteAction};
 use crate::sync::{
-    Engine, ErrandId, ErrandOutcome, MIGRATIONS, SETTING_DIRECT, SyncOutcome, messages, records,
+    Engine, ErrandId, ErrandOutcome, MIGRATIONS, SETTING_DIRECT, SyncOutcome, messages, outbox,
+    records,
 };
 use crate::vault::{Vault, VaultError};
 
@@ -315,7 +316,7 @@ impl InlineClient {
         now: UnixMillis,
         rng: &mut dyn CryptoRng,
     ) -> Result<MessageId, ClientError> {
-        self.engine.send_text(contact, text, now, rng)
+        self.engine.send_text(contact.into(), text, None, now, rng)
     }
 
     /// Begins what [`crate::Client::sync`] does.
@@ -409,7 +410,7 @@ impl InlineClient {
     /// # Errors
     /// [`VaultError`].
     pub fn history(&mut self, contact: ContactId) -> Result<Vec<Message>, VaultError> {
-        messages::history(self.engine.vault().database(), contact, usize::MAX)
+        messages::history(self.engine.vault().database(), contact.into(), usize::MAX, UnixMillis(0))
     }
 
     /// A contact's outbox behind `after`, in order.
@@ -417,7 +418,7 @@ impl InlineClient {
     /// # Errors
     /// [`VaultError`].
     pub fn outbox(&mut self, contact: ContactId, after: i64) -> Result<Vec<Waiting>, VaultError> {
-        let cells = messages::outbox(self.engine.vault().database(), contact, after, usize::MAX)?;
+        let cells = outbox::cells(self.engine.vault().database(), contact, after, usize::MAX)?;
         let waiting = cells.into_iter().map(|cell| Waiting {
             seq: cell.seq,
             blob: cell.blob,
@@ -431,7 +432,7 @@ impl InlineClient {
     /// # Errors
     /// [`VaultError`].
     pub fn has_seen(&mut self, contact: ContactId, blob: &Blob) -> Result<bool, VaultError> {
-        messages::is_seen(self.engine.vault().database(), contact, blob.put_id().as_bytes())
+        outbox::is_seen(self.engine.vault().database(), contact, blob.put_id().as_bytes())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What every command is given: where the home is, how to speak, where secrets come from, and when to stop.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,7 @@ use crate::failure::{Code, Failure};
 use crate::global::{Global, Route};
 use crate::output::Output;
 use crate::secrets::Source;
+use crate::session::TEXT_MAX;
 use crate::shutdown::Shutdown;
 use crate::terminal;
 
@@ -61,6 +64,39 @@ impl Context {
         }
         let text = String::from_utf8(self.stdin(LINK_LEN_MAX)?).map_err(|_| Code::TextNotUtf8)?;
         Ok(text.trim().to_owned())
+    }
+
+    /// A text, byte for byte: the contents of a file, or an argument; `-` is standard input for both.
+    pub(crate) fn text(
+        &self,
+        file: Option<&Path>,
+        argument: Option<&OsStr>,
+    ) -> Result<String, Failure> {
+        // One byte more than the longest text shows that there is more.
+        let len_max = TEXT_MAX as u64 + 1;
+        let bytes = match (file, argument) {
+            (Some(path), _) if path == Path::new("-") => self.stdin(len_max)?,
+            (Some(path), _) => {
+                let unreadable = |_| Failure::new(Code::FileUnreadable);
+                let mut bytes = Vec::new();
+                let file = File::open(path).map_err(unreadable)?;
+                file.take(len_max).read_to_end(&mut bytes).map_err(unreadable)?;
+                bytes
+            }
+            (None, Some(text)) if text == "-" => self.stdin(len_max)?,
+            (None, Some(text)) => {
+                self.output.warn_on_terminal("warn-text-argument");
+                text.as_encoded_bytes().to_vec()
+            }
+            (None, None) => Vec::new(),
+        };
+        if bytes.is_empty() {
+            return Err(Code::TextEmpty.into());
+        }
+        if bytes.len() > TEXT_MAX {
+            return Err(Code::TextTooLong.into());
+        }
+        String::from_utf8(bytes).map_err(|_| Code::TextNotUtf8.into())
     }
 
     /// At most `len_max` bytes of standard input, which nothing else may have been told to read.

@@ -4,6 +4,7 @@
 //! every line of it is indented under the name of its sender. JSON carries it byte for byte.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fluent_bundle::FluentValue;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::failure::{Failure, printable};
 use crate::language::Language;
 use crate::output::Output;
 use crate::session::{
-    Contact, ContactId, ContactState, Message, MessageKind, MessageState, Notice, Session,
+    Author, Contact, ContactId, ContactState, Message, MessageKind, MessageState, Notice, Session,
 };
 use crate::time;
 
@@ -33,9 +34,69 @@ struct Line<'a> {
     notice: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<u32>,
+    /// The message that a text answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<String>,
+    /// The message that anything else is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    edited: bool,
+    /// Of a reaction: it was taken back.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    withdrawn: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<Reaction<'a>>,
+    /// Seconds, of the notice `timer`; null: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timer: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
     sent_at: String,
     received_at: Option<String>,
     state: &'static str,
+}
+
+/// What somebody thinks of a message.
+#[derive(Serialize)]
+struct Reaction<'a> {
+    from: String,
+    emoji: &'a str,
+}
+
+/// Whom messages are from.
+pub(crate) struct People(HashMap<ContactId, Contact>);
+
+impl People {
+    /// Those that this side knows.
+    pub(crate) async fn of(session: &Session) -> Result<Self, Failure> {
+        let contacts = session.client().contacts().await?;
+        Ok(Self(contacts.into_iter().map(|contact| (contact.id(), contact)).collect()))
+    }
+
+    /// `me`, a name, or an id where there is none.
+    fn name(&self, author: Author) -> String {
+        match author {
+            Author::Me => "me".to_owned(),
+            Author::Contact(id) => match self.0.get(&id).and_then(Contact::name) {
+                Some(name) => name.to_owned(),
+                None => id.to_string(),
+            },
+            _ => "?".to_owned(),
+        }
+    }
+
+    /// The same for people.
+    fn name_for_people(&self, language: &Language, author: Author) -> String {
+        match author {
+            Author::Me => language.text("say-me"),
+            Author::Contact(id) => match self.0.get(&id).and_then(Contact::name) {
+                Some(name) => printable(name),
+                None => short(&id.to_string()).to_owned(),
+            },
+            _ => "?".to_owned(),
+        }
+    }
 }
 
 /// Shows what was not shown yet, and marks it as shown once it has left the program. Gives the number of lines.
@@ -45,77 +106,110 @@ pub(crate) async fn show_new(context: &Context, session: &Session) -> Result<usi
     if messages.is_empty() {
         return Ok(0);
     }
-    let contacts = by_id(client.contacts().await?);
+    let people = People::of(session).await?;
     for batch in messages.chunks(MARKED_AT_ONCE) {
         for message in batch {
-            show(&context.output, message, contacts.get(&message.contact()))?;
+            show(&context.output, message, &people)?;
         }
         client.mark_shown(batch).await?;
     }
     Ok(messages.len())
 }
 
-fn by_id(contacts: Vec<Contact>) -> HashMap<ContactId, Contact> {
-    contacts.into_iter().map(|contact| (contact.id(), contact)).collect()
+/// Shows these messages.
+pub(crate) async fn show_all(
+    context: &Context,
+    session: &Session,
+    messages: &[Message],
+) -> Result<(), Failure> {
+    let people = People::of(session).await?;
+    messages.iter().try_for_each(|message| show(&context.output, message, &people))
 }
 
-/// Shows one message of `contact`.
-pub(crate) fn show(
-    output: &Output,
-    message: &Message,
-    contact: Option<&Contact>,
-) -> Result<(), Failure> {
-    let id = message.contact().to_string();
-    let name = contact.and_then(Contact::name);
-    let from = if message.is_from_me() { "me" } else { name.unwrap_or(&id) };
+/// Shows one message.
+fn show(output: &Output, message: &Message, people: &People) -> Result<(), Failure> {
     let words = words(output.language(), message);
+    let kind = message.kind();
+    let is_text = kind == MessageKind::Text;
+    let target = message.target().map(|target| target.to_string());
     let line = Line {
         message: message.id().to_string(),
-        contact: id.clone(),
-        from: from.to_owned(),
-        kind: match message.kind() {
+        contact: message.contact().map(|contact| contact.to_string()).unwrap_or_default(),
+        from: people.name(message.author()),
+        kind: match kind {
             MessageKind::Text => "text",
+            MessageKind::Reaction { .. } => "reaction",
+            MessageKind::Consent => "consent",
             MessageKind::Gap { .. } => "gap",
             _ => "notice",
         },
-        text: match message.kind() {
-            MessageKind::Text => Some(message.text()),
+        text: match kind {
+            MessageKind::Text | MessageKind::Reaction { .. } => Some(message.text()),
             MessageKind::Gap { .. } => None,
             _ => Some(&words),
         },
-        notice: match message.kind() {
+        notice: match kind {
             MessageKind::Notice(notice) => Some(notice_name(notice)),
             _ => None,
         },
-        missing: match message.kind() {
+        missing: match kind {
             MessageKind::Gap { missing } => Some(missing),
             _ => None,
         },
+        reply_to: target.clone().filter(|_| is_text),
+        target: target.filter(|_| !is_text),
+        edited: message.is_edited(),
+        withdrawn: kind == MessageKind::Reaction { withdrawn: true },
+        reactions: message
+            .reactions()
+            .iter()
+            .map(|given| Reaction { from: people.name(given.author()), emoji: given.emoji() })
+            .collect(),
+        timer: match kind {
+            MessageKind::Notice(Notice::Timer { seconds }) => Some(seconds),
+            _ => None,
+        },
+        expires_at: message.expires_at().map(time::rfc3339),
         sent_at: time::rfc3339(message.sent_at()),
         received_at: message.received_at().map(time::rfc3339),
         state: match message.state() {
             MessageState::Queued => "queued",
             MessageState::Sent => "sent",
+            MessageState::Delivered => "delivered",
             _ => "received",
         },
     };
-    output.result(&line, |language| for_people(language, message, from, &words))
+    output.result(&line, |language| for_people(language, message, people, &words))
 }
 
-fn for_people(language: &Language, message: &Message, from: &str, words: &str) -> String {
-    let id = message.contact().to_string();
-    let who = match from {
-        _ if message.is_from_me() => language.text("say-me"),
-        from if from == id => short(from).to_owned(),
-        name => printable(name),
-    };
+fn for_people(language: &Language, message: &Message, people: &People, words: &str) -> String {
+    let who = people.name_for_people(language, message.author());
     let at = time::for_people(message.received_at().unwrap_or(message.sent_at()));
     let mut text = format!("{who}, {at}");
+    let is_text = message.kind() == MessageKind::Text;
+    if is_text {
+        text.push_str(&format!(" [{}]", short(&message.id().to_string())));
+    }
+    let mut marks = Vec::new();
     if message.state() == MessageState::Queued {
-        text.push_str(&format!(" ({})", language.text("say-state-waiting")));
+        marks.push(language.text("say-state-waiting"));
+    }
+    if message.is_edited() {
+        marks.push(language.text("say-edited"));
+    }
+    if let Some(target) = message.target().filter(|_| is_text) {
+        let id = [("id", FluentValue::from(short(&target.to_string()).to_owned()))];
+        marks.push(language.text_with("say-reply-to", &id));
+    }
+    if !marks.is_empty() {
+        text.push_str(&format!(" ({})", marks.join(", ")));
     }
     text.push(':');
     text.push_str(&indented(words));
+    for given in message.reactions() {
+        let who = people.name_for_people(language, given.author());
+        text.push_str(&format!("\n  {} {who}", printable(given.emoji())));
+    }
     text
 }
 
@@ -147,6 +241,15 @@ pub(crate) fn short(id: &str) -> &str {
 fn words(language: &Language, message: &Message) -> String {
     match message.kind() {
         MessageKind::Text => message.text().to_owned(),
+        MessageKind::Reaction { withdrawn } => {
+            let target = message.target().map(|target| target.to_string()).unwrap_or_default();
+            let values = [
+                ("emoji", FluentValue::from(message.text().to_owned())),
+                ("id", FluentValue::from(short(&target).to_owned())),
+            ];
+            language
+                .text_with(if withdrawn { "say-reaction-back" } else { "say-reaction" }, &values)
+        }
         MessageKind::Gap { missing } => {
             language.text_with("notice-gap", &[("missing", FluentValue::from(missing))])
         }
@@ -157,6 +260,14 @@ fn words(language: &Language, message: &Message) -> String {
             language.text_with("notice-unsent", &words)
         }
         MessageKind::Notice(Notice::Restored) => language.text("notice-restored"),
+        MessageKind::Notice(Notice::Deleted) => language.text("notice-deleted"),
+        MessageKind::Notice(Notice::Timer { seconds: None }) => language.text("notice-timer-off"),
+        MessageKind::Notice(Notice::Timer { seconds: Some(seconds) }) => {
+            let span = time::span_for_people(Duration::from_secs(seconds.into()));
+            language.text_with("notice-timer", &[("span", FluentValue::from(span))])
+        }
+        MessageKind::Notice(Notice::NotTheirs) => language.text("notice-not-theirs"),
+        MessageKind::Notice(Notice::TimeUpUnsent) => language.text("notice-time-up-unsent"),
         _ => language.text("notice-unknown"),
     }
 }
@@ -167,6 +278,11 @@ fn notice_name(notice: Notice) -> &'static str {
         Notice::SecondClaim => "second-claim",
         Notice::Unsent => "unsent",
         Notice::Restored => "restored",
+        Notice::Deleted => "deleted",
+        Notice::NeedsNewer => "needs-newer",
+        Notice::Timer { .. } => "timer",
+        Notice::NotTheirs => "not-theirs",
+        Notice::TimeUpUnsent => "time-up-unsent",
         _ => "other",
     }
 }

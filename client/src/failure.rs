@@ -69,6 +69,13 @@ codes! {
     NameInvalid "name-invalid" 1,
     ContactBlocked "contact-blocked" 1,
     NotJoined "not-joined" 1,
+    // Messages.
+    UnknownMessage "unknown-message" 1,
+    AmbiguousMessage "ambiguous-message" 1,
+    NotYours "not-yours" 1,
+    EmojiInvalid "emoji-invalid" 1,
+    TooManyReactions "too-many-reactions" 1,
+    TimerInvalid "timer-invalid" 2,
     // Invitations.
     InvitationExpired "invitation-expired" 1,
     InvitationGone "invitation-gone" 1,
@@ -106,11 +113,20 @@ codes! {
 
 /// One that a name or prefix could have meant.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Candidate {
-    /// The id, whole.
-    pub(crate) contact: String,
-    /// What this side calls them.
-    pub(crate) name: Option<String>,
+#[serde(untagged)]
+pub(crate) enum Candidate {
+    /// A contact.
+    Contact {
+        /// The id, whole.
+        contact: String,
+        /// What this side calls them.
+        name: Option<String>,
+    },
+    /// A message.
+    Message {
+        /// The id, whole.
+        message: String,
+    },
 }
 
 /// Why a command failed.
@@ -151,15 +167,28 @@ impl Failure {
     pub(crate) fn ambiguous(given: &str, candidates: Vec<Candidate>) -> Self {
         let named: Vec<String> = candidates
             .iter()
-            .map(|candidate| match &candidate.name {
-                Some(name) => format!("{} ({})", printable(name), candidate.contact),
-                None => candidate.contact.clone(),
+            .map(|candidate| match candidate {
+                Candidate::Contact { contact, name: Some(name) } => {
+                    format!("{} ({contact})", printable(name))
+                }
+                Candidate::Contact { contact: id, name: None }
+                | Candidate::Message { message: id } => id.clone(),
             })
             .collect();
         let mut failure = Self::new(Code::AmbiguousContact)
             .with("given", printable(given))
             .with("candidates", named.join(", "));
         failure.candidates = candidates;
+        failure
+    }
+
+    /// More than one message matches what was given.
+    pub(crate) fn ambiguous_message(given: &str, ids: Vec<String>) -> Self {
+        let mut failure = Self::new(Code::AmbiguousMessage)
+            .with("given", printable(given))
+            .with("candidates", ids.join(", "));
+        failure.candidates =
+            ids.into_iter().map(|message| Candidate::Message { message }).collect();
         failure
     }
 
@@ -246,8 +275,8 @@ mod tests {
     #[test]
     fn candidates_stand_in_the_message_and_beside_it() {
         let candidates = vec![
-            Candidate { contact: "abcd01".into(), name: Some("Ada".into()) },
-            Candidate { contact: "abcd02".into(), name: None },
+            Candidate::Contact { contact: "abcd01".into(), name: Some("Ada".into()) },
+            Candidate::Contact { contact: "abcd02".into(), name: None },
         ];
         let line = Failure::ambiguous("abcd", candidates).render(&Language::choose(None), true);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();

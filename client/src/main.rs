@@ -13,6 +13,7 @@ mod failure;
 mod global;
 mod language;
 mod live;
+mod outgoing;
 mod output;
 mod process;
 mod progress;

@@ -1,11 +1,11 @@
 //! An open vault and the client over it: the one place where the library is opened and its errors are worded.
 
 use hearken_client_lib::vault::Damage;
-use hearken_client_lib::{Client, KdfCost, Options, RouteAdvice, RouteChoice, VaultError};
 pub(crate) use hearken_client_lib::{
-    ClientError, Contact, ContactId, ContactState, Event, HostPort, Message, MessageId,
-    MessageKind, MessageState, Notice, RelayAddress, SendOutcome,
+    Author, ClientError, Contact, ContactId, ContactState, Conversation, Event, HostPort, Message,
+    MessageId, MessageKind, MessageState, Notice, RelayAddress, SendOutcome,
 };
+use hearken_client_lib::{Client, KdfCost, Options, RouteAdvice, RouteChoice, VaultError};
 pub(crate) use hearken_proto::limits::TEXT_MAX;
 use std::io::Read;
 use std::time::Duration;
@@ -105,11 +105,30 @@ impl Session {
                 Err(Failure::new(Code::UnknownContact).with("given", printable(given)))
             }
             Err(ClientError::AmbiguousContact(matching)) => {
-                let candidate = |contact: &Contact| Candidate {
+                let candidate = |contact: &Contact| Candidate::Contact {
                     contact: contact.id().to_string(),
                     name: contact.name().map(str::to_owned),
                 };
                 Err(Failure::ambiguous(given, matching.iter().map(candidate).collect()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The message that an id, or the beginning of one, means.
+    pub(crate) async fn find_message(
+        &self,
+        within: Option<Conversation>,
+        given: &str,
+    ) -> Result<Message, Failure> {
+        match self.client.find_message(within, given).await {
+            Ok(message) => Ok(message),
+            Err(ClientError::UnknownMessage) => {
+                Err(Failure::new(Code::UnknownMessage).with("given", printable(given)))
+            }
+            Err(ClientError::AmbiguousMessage(matching)) => {
+                let ids = matching.iter().map(|message| message.id().to_string()).collect();
+                Err(Failure::ambiguous_message(given, ids))
             }
             Err(error) => Err(error.into()),
         }
@@ -249,6 +268,14 @@ impl From<ClientError> for Failure {
                 return Self::new(Code::UnknownContact).with("given", "");
             }
             ClientError::AmbiguousContact(_) => return Self::ambiguous("", Vec::new()),
+            ClientError::UnknownMessage => {
+                return Self::new(Code::UnknownMessage).with("given", "");
+            }
+            ClientError::AmbiguousMessage(_) => return Self::ambiguous_message("", Vec::new()),
+            ClientError::NotYours => Code::NotYours,
+            ClientError::EmojiInvalid => Code::EmojiInvalid,
+            ClientError::TooManyReactions => Code::TooManyReactions,
+            ClientError::TimerInvalid => Code::TimerInvalid,
             ClientError::NameTaken => Code::NameTaken,
             ClientError::NameInvalid => Code::NameInvalid,
             ClientError::Blocked => Code::ContactBlocked,

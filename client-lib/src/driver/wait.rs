@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use super::{State, now, system_rng};
 use crate::contact::ContactId;
 use crate::error::ClientError;
-use crate::message::{MessageId, MessageState, SendOutcome};
-use crate::sync::{ErrandId, ErrandOutcome, SyncOutcome, Trouble, messages, records};
+use crate::message::{MessageId, SendOutcome};
+use crate::sync::{ErrandId, ErrandOutcome, SyncOutcome, Trouble, outbox, records};
 use crate::vault::VaultError;
 
 /// Something that a caller waits for.
@@ -89,22 +89,20 @@ impl State {
             }
             Waiting::Sent { message, contact, patience, mut deadline, left, reply } => {
                 let database = self.engine.vault().database();
-                let stored = messages::message(database, message)?;
-                let known = records::contact(database, contact)?;
-                let over = match (stored, known) {
+                let over = match records::contact(database, contact)? {
                     // Forgotten meanwhile: nobody can say what became of it.
-                    (None, _) | (_, None) => Some(Err(ClientError::UnknownContact)),
-                    (Some(message), _) if message.state != MessageState::Queued => {
+                    None => Some(Err(ClientError::UnknownContact)),
+                    Some(_) if !outbox::is_on_its_way(database, message)? => {
                         Some(Ok(SendOutcome::Sent))
                     }
-                    (_, Some(contact)) if contact.blocked => Some(Err(ClientError::Blocked)),
-                    _ => None,
+                    Some(contact) if contact.blocked => Some(Err(ClientError::Blocked)),
+                    Some(_) => None,
                 };
                 if let Some(outcome) = over {
                     let _ = reply.send(outcome);
                     return Ok(None);
                 }
-                let now_left = messages::outbox_len(self.engine.vault().database(), contact)?;
+                let now_left = outbox::len(self.engine.vault().database(), contact)?;
                 if left.is_none_or(|left| now_left < left) {
                     deadline = Some(Instant::now() + patience);
                 }

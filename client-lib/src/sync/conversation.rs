@@ -6,7 +6,6 @@
 
 use hearken_proto::address::RelayAddress;
 use hearken_proto::auth::ObjectSecretKey;
-use hearken_proto::limits::TEXT_MAX;
 use hearken_proto::payload::Blob;
 use hearken_proto::time::UnixMillis;
 use prost::Message as _;
@@ -14,20 +13,20 @@ use rand_core::CryptoRng;
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
+use super::content::Content;
 use super::packet::{
-    Content, FRAGMENT_MAX, FRAGMENTS_MAX, Fragment, Introduction, MailboxCard, Packet, Text,
+    self, FRAGMENT_MAX, FRAGMENTS_MAX, Fragment, Introduction, MailboxCard, Packet,
 };
 use super::parts::{self, Arrival, GivenUp, Joined, Part};
 use super::records::{self, Mailbox, Stage};
-use super::{RELAY_ADDRESS_MAX, messages};
+use super::thread::{self, Arrived, Taken};
+use super::{RELAY_ADDRESS_MAX, messages, outbox};
 use crate::contact::ContactId;
+use crate::conversation::{PersonId, ThreadId, ThreadKind};
 use crate::handshake::Inviter;
 use crate::message::{Message, MessageId, MessageKind, MessageState, Notice};
 use crate::ratchet::Ratchet;
 use crate::vault::VaultError;
-
-/// The last moment that a calendar writes in four digits, 9999-12-31T23:59:59.999Z: a writer's clock may say anything.
-const SENT_AT_MAX: u64 = 253_402_300_799_999;
 
 /// What some blobs brought.
 #[derive(Debug, Default)]
@@ -60,10 +59,10 @@ pub(crate) fn receive(
 ) -> Result<(), VaultError> {
     let Some(contact) = records::contact(tx, id)? else { return Ok(()) };
     let hash = *blob.put_id().as_bytes();
-    if messages::is_seen(tx, id, &hash)? {
+    if outbox::is_seen(tx, id, &hash)? {
         return Ok(());
     }
-    messages::mark_seen(tx, id, &hash, now.day())?;
+    outbox::mark_seen(tx, id, &hash, now.day())?;
     let mut lines = Vec::new();
     match open(tx, id, blob, now, rng, received)? {
         Some(opened) => lines = read(tx, id, &opened, contact.blocked, now, rng, received)?,
@@ -114,7 +113,7 @@ fn read(
     match part {
         None => lines.extend(gap(tx, id, 1, now, rng)?),
         Some(_) if blocked => {}
-        Some(part) if part.count > 1 && messages::has_come(tx, id, part.message)? => {
+        Some(part) if part.count > 1 && messages::known(tx, id.into(), part.message)?.is_some() => {
             // Of a text that was given up, what is behind this part is shown as missing and can still be passed over.
             records::count_unopened(tx, id, shown.saturating_sub(passed_over.saturating_add(1)))?;
         }
@@ -232,7 +231,7 @@ fn introduce_again(
     let state =
         records::contact_secret(tx, id, "ratchet")?.ok_or_else(VaultError::damaged_record)?;
     let ratchet = Ratchet::from_bytes(&state).map_err(|_| VaultError::damaged_record())?;
-    if ratchet.is_answered() || messages::outbox_len(tx, id)? > 0 {
+    if ratchet.is_answered() || outbox::len(tx, id)? > 0 {
         return Ok(());
     }
     let (Some(incoming), Some(outgoing)) = (records::incoming(tx, id)?, records::outgoing(tx, id)?)
@@ -256,22 +255,56 @@ pub(crate) fn seal_waiting(
     if is_blocked || records::stage(tx, id)? != Some(Stage::Joined) {
         return Ok(());
     }
-    for message in messages::unsealed(tx, id)? {
-        introduce_again(tx, id, rng)?;
-        let content = Content {
-            sent_at_ms: message.sent_at.0,
-            text: Some(Text { text: message.text.clone() }),
-        };
-        let packets = content.into_packets(*message.id.as_bytes());
-        let last = packets.len() - 1;
-        let marked = packets
-            .into_iter()
-            .enumerate()
-            .map(|(index, packet)| (packet, (index == last).then_some(message.id)));
-        seal(tx, id, rng, marked)?;
-        messages::mark_sealed(tx, id, message.id)?;
+    for waiting in outbox::waiting(tx, id.into())? {
+        seal_content(tx, id, waiting.message, &waiting.body, true, rng)?;
+        outbox::remove_waiting(tx, waiting.seq)?;
     }
     Ok(())
+}
+
+/// Turns a content into ciphertext where that can be done at once; `false` where it has to wait.
+pub(crate) fn seal_now(
+    tx: &Connection,
+    id: ContactId,
+    message: MessageId,
+    content: &[u8],
+    rides: bool,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<bool, VaultError> {
+    if records::stage(tx, id)? != Some(Stage::Joined) || outbox::has_waiting(tx, id.into())? {
+        return Ok(false);
+    }
+    seal_content(tx, id, message, content, rides, rng)?;
+    Ok(true)
+}
+
+/// Seals a content, with receipts that find room beside it where `rides`.
+fn seal_content(
+    tx: &Connection,
+    id: ContactId,
+    message: MessageId,
+    content: &[u8],
+    rides: bool,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), VaultError> {
+    introduce_again(tx, id, rng)?;
+    let mut content = Zeroizing::new(content.to_vec());
+    if rides {
+        // Around the receipts a tag and a length.
+        let room = packet::room_behind(&content).saturating_sub(4);
+        let receipts = thread::ride(tx, id.into(), room)?;
+        if !receipts.is_empty() {
+            // Protobuf behind protobuf is one message with the fields of both.
+            content.extend(Content { receipts, ..Content::default() }.encode_to_vec());
+        }
+    }
+    let packets = packet::cut(*message.as_bytes(), &content);
+    let last = packets.len() - 1;
+    let marked = packets
+        .into_iter()
+        .enumerate()
+        .map(|(index, packet)| (packet, (index == last).then_some(message)));
+    seal(tx, id, rng, marked)
 }
 
 /// Seals packets into the outbox, with the ratchet state that this leaves.
@@ -287,7 +320,7 @@ fn seal(
     for (packet, message) in packets {
         let body = Zeroizing::new(packet.encode_to_vec());
         let blob = ratchet.encrypt(rng, &body).map_err(|_| VaultError::damaged_record())?;
-        messages::push_outbox(tx, id, &blob[..], message)?;
+        outbox::push(tx, id, &blob[..], message)?;
     }
     records::set_contact(tx, id, "ratchet", ratchet.to_bytes().to_vec())
 }
@@ -307,32 +340,27 @@ fn join_part(
     arrival: Arrival,
     now: UnixMillis,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<Option<Message>, VaultError> {
+) -> Result<Vec<Message>, VaultError> {
     let message = part.message;
-    let whole = match parts::add(tx, id, part, arrival)? {
-        Joined::Waits => return Ok(None),
+    let whole = match parts::add(tx, id, part, arrival, rng)? {
+        Joined::Waits => return Ok(Vec::new()),
         Joined::Contradicts => {
-            return give_up(tx, &GivenUp { contact: id, message, missing: 1 }, now, rng);
+            let given_up = GivenUp { contact: id, message, missing: 1 };
+            return Ok(give_up(tx, &given_up, now, rng)?.into_iter().collect());
         }
         Joined::Whole(whole) => whole,
     };
-    let content = Content::decode(&whole[..]).ok();
-    let text = content.as_ref().and_then(|content| content.text.as_ref());
-    let (Some(content), Some(text)) = (&content, text) else { return gap(tx, id, 1, now, rng) };
-    if text.text.is_empty() || text.text.len() > TEXT_MAX {
-        return gap(tx, id, 1, now, rng);
-    }
-    let message = Message {
+    let arrived = Arrived {
+        thread: ThreadId::from(id),
+        with: ThreadKind::Contact,
+        author: PersonId::from(id),
         id: message,
-        contact: id,
-        from_me: false,
-        kind: MessageKind::Text,
-        text: text.text.clone(),
-        sent_at: UnixMillis(content.sent_at_ms.min(SENT_AT_MAX)),
-        received_at: Some(now),
-        state: MessageState::Received,
+        bytes: &whole,
     };
-    Ok(messages::insert(tx, &message, true, false)?.then_some(message))
+    Ok(match thread::take(tx, arrived, now, rng)? {
+        Taken::Lines(lines) => lines,
+        Taken::Malformed => gap(tx, id, 1, now, rng)?.into_iter().collect(),
+    })
 }
 
 /// Shows what is missing of a text whose parts were dropped, unless it was shown when it was passed over. The line has the
@@ -350,7 +378,7 @@ fn give_up(
     }
     records::count_unopened(tx, contact, missing)?;
     let line = Message { id: message, ..line(contact, MessageKind::Gap { missing }, now, rng) };
-    messages::insert(tx, &line, true, false)?;
+    messages::insert(tx, &line, false, rng)?;
     Ok(Some(line))
 }
 
@@ -361,7 +389,9 @@ pub(crate) fn sweep(
     now: UnixMillis,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Vec<Message>, VaultError> {
-    messages::sweep_seen(tx, now.day())?;
+    outbox::sweep_seen(tx, now.day())?;
+    thread::sweep_early(tx, now.day())?;
+    messages::sweep(tx, now)?;
     let mut lines = Vec::new();
     for given_up in parts::give_up_old(tx, now.day())? {
         lines.extend(give_up(tx, &given_up, now, rng)?);
@@ -378,11 +408,11 @@ fn gap(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Option<Message>, VaultError> {
     let blocked = records::contact(tx, id)?.is_none_or(|contact| contact.blocked);
-    if blocked || messages::widen_gap(tx, id, missing)? {
+    if blocked || messages::widen_gap(tx, id.into(), missing)? {
         return Ok(None);
     }
     let line = line(id, MessageKind::Gap { missing }, now, rng);
-    messages::insert(tx, &line, true, false)?;
+    messages::insert(tx, &line, false, rng)?;
     Ok(Some(line))
 }
 
@@ -395,7 +425,7 @@ pub(crate) fn notice(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(), VaultError> {
     let line = line(id, MessageKind::Notice(notice), now, rng);
-    messages::insert(tx, &line, true, false)?;
+    messages::insert(tx, &line, false, rng)?;
     Ok(())
 }
 
@@ -409,10 +439,16 @@ fn line(
     rng.fill_bytes(&mut id);
     Message {
         id: MessageId::from_bytes(id),
-        contact,
-        from_me: false,
+        thread: ThreadId::from(contact),
+        with: ThreadKind::Contact,
+        author: Some(PersonId::from(contact)),
         kind,
         text: String::new(),
+        target: None,
+        order: 0,
+        edited: false,
+        expires_at: None,
+        reactions: Vec::new(),
         sent_at: now,
         received_at: Some(now),
         state: MessageState::Received,

@@ -7,7 +7,9 @@ use rand_core::SeedableRng;
 use super::*;
 use crate::handshake;
 use crate::sync::MIGRATIONS;
+use crate::sync::content::{Body, Text, VERSION};
 use crate::sync::records::NewContact;
+use crate::sync::thread::SENT_AT_MAX;
 use crate::vault::Vault;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -49,16 +51,27 @@ impl Pair {
     }
 
     fn says(&mut self, message: u8, sent_at_ms: u64, text: &str) -> Blob {
-        let content = Content { sent_at_ms, text: Some(Text { text: text.to_owned() }) };
-        let packet = content.into_packets([message; 16]).remove(0);
+        let text = Text { text: text.to_owned(), reply_to: Vec::new() };
+        let content = Content {
+            version: VERSION,
+            sent_at_ms,
+            body: Some(Body::Text(text)),
+            ..Content::default()
+        };
+        self.seals(message, &content)
+    }
+
+    fn seals(&mut self, message: u8, content: &Content) -> Blob {
+        let packet = packet::cut([message; 16], &content.to_bytes()).remove(0);
         Blob::new(self.joiner.encrypt(&mut self.rng, &packet.encode_to_vec()).unwrap())
     }
 
     /// A text of `count` parts, a blob each.
     fn says_long(&mut self, message: u8, count: usize) -> Vec<Blob> {
-        let text = "x".repeat(FRAGMENT_MAX * (count - 1));
-        let packets =
-            Content { sent_at_ms: 1, text: Some(Text { text }) }.into_packets([message; 16]);
+        let text = Text { text: "x".repeat(FRAGMENT_MAX * (count - 1)), reply_to: Vec::new() };
+        let content =
+            Content { version: VERSION, body: Some(Body::Text(text)), ..Content::default() };
+        let packets = packet::cut([message; 16], &content.to_bytes());
         assert_eq!(packets.len(), count);
         let mut seal = |packet: Packet| self.joiner.encrypt(&mut self.rng, &packet.encode_to_vec());
         packets.into_iter().map(|packet| Blob::new(seal(packet).unwrap())).collect()
@@ -90,7 +103,8 @@ impl Pair {
     }
 
     fn missing(&self) -> u32 {
-        let lines = messages::history(self.vault.database(), self.contact, 100).unwrap();
+        let lines =
+            messages::history(self.vault.database(), self.contact.into(), 100, NOW).unwrap();
         let missing = lines.iter().map(|line| match line.kind {
             MessageKind::Gap { missing } => missing,
             _ => 0,
@@ -154,7 +168,7 @@ fn a_gap_that_becomes_wider_while_it_is_shown_is_shown_again() {
         };
         pair.vault.transaction(marked).unwrap();
     };
-    let unshown = |pair: &Pair| messages::unshown(pair.vault.database()).unwrap();
+    let unshown = |pair: &Pair| messages::unshown(pair.vault.database(), NOW).unwrap();
     pair.receive(&earlier);
     let shown = unshown(&pair);
     pair.receive(&later);
@@ -174,7 +188,7 @@ fn a_blocked_contact_is_dropped_unseen() {
     let contact = pair.contact;
     pair.vault.transaction(|tx| records::set_contact(tx, contact, "blocked", 1)).unwrap();
     assert!(pair.receive(&second).is_empty());
-    let history = messages::history(pair.vault.database(), contact, 100).unwrap();
+    let history = messages::history(pair.vault.database(), contact.into(), 100, NOW).unwrap();
     assert!(!history.iter().any(|line| line.text() == "second"));
 }
 
@@ -201,7 +215,7 @@ fn a_text_whose_rest_does_not_come_is_one_gap_and_stays_one() {
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0].kind(), MessageKind::Gap { missing: 2 });
     assert!(pair.sweep_on(23).is_empty());
-    assert_eq!(messages::unshown(pair.vault.database()).unwrap().last(), lines.last());
+    assert_eq!(messages::unshown(pair.vault.database(), NOW).unwrap().last(), lines.last());
     for part in &parts[1..] {
         assert!(pair.receive_on(24, part).is_empty(), "a text that was given up stays so");
     }

@@ -11,6 +11,7 @@ mod answers;
 mod asked;
 mod closing;
 mod routes;
+mod said;
 mod storing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -84,6 +85,8 @@ pub(crate) struct Engine {
     reached: BTreeSet<Fingerprint>,
     entry_turn: BTreeMap<Fingerprint, usize>,
     events: VecDeque<Event>,
+    /// When time brings something next, while mailboxes are watched.
+    chores_at: Option<UnixMillis>,
 }
 
 impl Engine {
@@ -113,6 +116,7 @@ impl Engine {
             reached: BTreeSet::new(),
             entry_turn: BTreeMap::new(),
             events: VecDeque::new(),
+            chores_at: None,
         })
     }
 
@@ -169,6 +173,7 @@ impl Engine {
         now: UnixMillis,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), VaultError> {
+        self.handle_chores(now, rng)?;
         self.router.handle_timeout(now, rng);
         for sender in self.senders.values_mut() {
             sender.handle_timeout(now, &mut self.router);
@@ -214,6 +219,7 @@ impl Engine {
             .chain(self.senders.values().filter_map(Sender::poll_timeout))
             .chain(self.errands.values().map(Errand::poll_timeout))
             .chain(self.router.poll_timeout())
+            .chain(self.chores_at)
             .min()
     }
 

@@ -12,11 +12,14 @@ use rusqlite::types::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::content::{Body, Content, Text, VERSION};
 use super::conversation::{self, Received};
-use super::packet::{Content, Fragment, Introduction, MailboxCard, Packet, Text};
+use super::packet::{Fragment, Introduction, MailboxCard, Packet};
 use super::records::{self, NewContact, Stage};
-use super::{COPIES, MIGRATIONS, messages};
+use super::{COPIES, MIGRATIONS, messages, outbox, thread};
 use crate::contact::ContactId;
+use crate::conversation::ThreadKind;
+use crate::error::ClientError;
 use crate::handshake::{self, Inviter};
 use crate::message::{Message, MessageId, MessageKind, MessageState};
 use crate::ratchet::Ratchet;
@@ -58,7 +61,9 @@ pub fn introduction(sender: &[u8], answer_to: Option<(&str, &[u8])>) -> Vec<u8> 
 /// A message.
 #[must_use]
 pub fn text(sent_at_ms: u64, text: &str) -> Vec<u8> {
-    Content { sent_at_ms, text: Some(Text { text: text.to_owned() }) }.encode_to_vec()
+    let text = Text { text: text.to_owned(), reply_to: Vec::new() };
+    Content { version: VERSION, sent_at_ms, body: Some(Body::Text(text)), ..Content::default() }
+        .encode_to_vec()
 }
 
 /// A copy of a vault that is made in `home`, in which one contact wrote `text`.
@@ -82,17 +87,23 @@ pub fn honest_copy(
     };
     let line = Message {
         id: MessageId::from_bytes([2; 16]),
-        contact,
-        from_me: false,
+        thread: contact.into(),
+        with: ThreadKind::Contact,
+        author: Some(contact.into()),
         kind: MessageKind::Text,
         text: text.to_owned(),
+        target: None,
+        order: 0,
+        edited: false,
+        expires_at: None,
+        reactions: Vec::new(),
         sent_at: UnixMillis(1),
         received_at: Some(UnixMillis(2)),
         state: MessageState::Received,
     };
     vault.transaction(|tx| {
         records::insert_contact(tx, &new)?;
-        messages::insert(tx, &line, true, false).map(drop)
+        messages::insert(tx, &line, false, rng).map(drop)
     })?;
     let file = home.join("copy");
     vault.backup(&file, COPIES, rng)?;
@@ -108,7 +119,7 @@ pub fn restored_copy(home: &Path, copy: &[u8]) -> Result<Vec<String>, VaultError
     let db = vault.database();
     let mut texts = Vec::new();
     for contact in records::contacts(db)? {
-        let lines = messages::history(db, contact.id(), usize::MAX)?;
+        let lines = messages::history(db, contact.id().into(), usize::MAX, UnixMillis(0))?;
         let lines = lines.into_iter().filter(|line| line.kind == MessageKind::Text);
         texts.extend(lines.map(|line| line.text));
     }
@@ -184,25 +195,16 @@ impl Inbox {
         now: UnixMillis,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Blob>, VaultError> {
-        let mut id = [0; 16];
-        rng.fill_bytes(&mut id);
         let contact = self.contact;
-        let line = Message {
-            id: MessageId::from_bytes(id),
-            contact,
-            from_me: true,
-            kind: MessageKind::Text,
-            text: text.to_owned(),
-            sent_at: now,
-            received_at: None,
-            state: MessageState::Queued,
-        };
         self.vault.transaction(|tx| {
-            messages::insert(tx, &line, false, true)?;
-            conversation::seal_waiting(tx, contact, rng)?;
-            let waiting = messages::outbox(tx, contact, -1, usize::MAX)?;
+            match thread::say_text(tx, contact.into(), text, None, now, rng) {
+                Ok(_) => {}
+                Err(ClientError::Vault(error)) => return Err(error),
+                Err(_) => return Err(VaultError::damaged_record()),
+            }
+            let waiting = outbox::cells(tx, contact, -1, usize::MAX)?;
             for cell in &waiting {
-                messages::remove_from_outbox(tx, cell.seq)?;
+                outbox::remove(tx, cell.seq)?;
             }
             Ok(waiting.into_iter().map(|cell| cell.blob).collect())
         })
@@ -225,11 +227,11 @@ impl Inbox {
         records::contacts(db)?;
         records::incoming(db, self.contact)?;
         records::outgoing(db, self.contact)?;
-        messages::unshown(db)?;
+        messages::unshown(db, UnixMillis(0))?;
         let parts = db.query_row("SELECT count(DISTINCT message) FROM fragment", [], |row| {
             row.get::<_, usize>(0)
         })?;
-        Ok((messages::history(db, self.contact, usize::MAX)?, parts))
+        Ok((messages::history(db, self.contact.into(), usize::MAX, UnixMillis(0))?, parts))
     }
 
     /// Damages one column of every row of one table, and reads everything that is ever read of the vault. Whatever the
@@ -281,10 +283,14 @@ impl Inbox {
             records::open_invitations(db, UnixMillis(0)).map(drop),
             records::contact_secret(db, contact, "ratchet").map(drop),
             records::contact_secret(db, contact, "inviter").map(drop),
-            messages::unshown(db).map(drop),
-            messages::history(db, contact, usize::MAX).map(drop),
-            messages::unsealed(db, contact).map(drop),
-            messages::outbox(db, contact, -1, usize::MAX).map(drop),
+            messages::unshown(db, UnixMillis(0)).map(drop),
+            messages::history(db, contact.into(), usize::MAX, UnixMillis(0)).map(drop),
+            outbox::waiting(db, contact.into()).map(drop),
+            thread::timer(db, contact.into()).map(drop),
+            thread::search(db, "word", UnixMillis(0)).map(drop),
+            thread::due_at(db).map(drop),
+            messages::is_sweep_due(db, UnixMillis(0)).map(drop),
+            outbox::cells(db, contact, -1, usize::MAX).map(drop),
         ];
         looked.into_iter().collect::<Result<(), VaultError>>()?;
         Ok(())

@@ -1,24 +1,30 @@
 //! The engine of a client and what it is made of.
 //!
 //! `engine` brings everything forward; `sender` and `receiver` are the two ends of a contact's mailboxes; `errand` is
-//! what needs a session once; `conversation` opens, seals and stores; `records`, `messages` and `parts` are the rows. No network
+//! what needs a session once; `conversation` opens, seals and stores a contact's blobs; `content` is what they add up to and
+//! `thread` what is made of it, for whatever conversation; `records`, `messages`, `outbox` and `parts` are the rows, and `keys`
+//! the keys of those that are to be gone. No network
 //! IO: a shell ([`crate::Client`]) carries out what the engine asks for.
 #![deny(clippy::disallowed_methods)]
 
 mod backoff;
 pub(crate) mod closings;
+pub(crate) mod content;
 mod conversation;
 mod copies;
 mod engine;
 mod errand;
 pub mod fuzzing;
+mod keys;
 pub(crate) mod messages;
+pub(crate) mod outbox;
 mod packet;
 mod parts;
 mod receiver;
 pub(crate) mod records;
 mod schema;
 mod sender;
+pub(crate) mod thread;
 mod trouble;
 
 pub(crate) use copies::COPIES;

@@ -1,11 +1,11 @@
 //! What travels inside the ratchet: packets in blobs, and the content that fragments of them add up to.
 //!
 //! A packet fills one blob: an introduction where the other side needs one, and a fragment of a message. The fragments
-//! of a message, joined in order, are a [`Content`]. Nothing is compressed.
+//! of a message, joined in order, are a [`Content`](super::content::Content). Nothing is compressed.
 
-use hearken_proto::limits::TEXT_MAX;
 use prost::Message;
 
+use super::content::CONTENT_MAX;
 use crate::ratchet::BODY_MAX;
 
 /// What one blob carries, inside both seals.
@@ -58,33 +58,12 @@ pub(crate) struct Fragment {
     pub(crate) body: Vec<u8>,
 }
 
-/// A message.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Content {
-    /// When it was written, by the writer's clock: milliseconds since 1970.
-    #[prost(uint64, tag = "1")]
-    pub(crate) sent_at_ms: u64,
-    /// The words.
-    #[prost(message, optional, tag = "2")]
-    pub(crate) text: Option<Text>,
-}
-
-/// Words that somebody wrote.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Text {
-    /// Byte for byte as written.
-    #[prost(string, tag = "1")]
-    pub(crate) text: String,
-}
-
 /// Tags and lengths around a fragment's bytes: 3 for the packet, 18 for the id, 2 × 6 for the numbers, 3 for the bytes.
 const FRAGMENT_OVERHEAD: usize = 3 + 18 + 12 + 3;
 /// Bytes of a message in one fragment.
 pub(crate) const FRAGMENT_MAX: usize = BODY_MAX - FRAGMENT_OVERHEAD;
-/// Tags, lengths and time around a text.
-const CONTENT_OVERHEAD: usize = 64;
 /// Fragments of the longest message.
-pub(crate) const FRAGMENTS_MAX: u32 = (TEXT_MAX + CONTENT_OVERHEAD).div_ceil(FRAGMENT_MAX) as u32;
+pub(crate) const FRAGMENTS_MAX: u32 = CONTENT_MAX.div_ceil(FRAGMENT_MAX) as u32;
 
 const _: () = {
     assert!(FRAGMENT_MAX >= 1_000);
@@ -92,39 +71,51 @@ const _: () = {
     assert!(FRAGMENTS_MAX * 2 + 2 <= hearken_proto::limits::MAILBOX_BLOBS_MAX);
 };
 
-impl Content {
-    /// Cuts the message into packets.
-    pub(crate) fn into_packets(self, message: [u8; 16]) -> Vec<Packet> {
-        let bytes = zeroize::Zeroizing::new(self.encode_to_vec());
-        let count = bytes.len().div_ceil(FRAGMENT_MAX).max(1);
-        (0..count)
-            .map(|index| {
-                let body = bytes[index * FRAGMENT_MAX..bytes.len().min((index + 1) * FRAGMENT_MAX)]
-                    .to_vec();
-                let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-                Packet {
-                    introduction: None,
-                    fragment: Some(Fragment {
-                        message: message.to_vec(),
-                        index: number(index),
-                        count: number(count),
-                        body,
-                    }),
-                }
-            })
-            .collect()
-    }
+/// Cuts a content into packets.
+pub(crate) fn cut(message: [u8; 16], content: &[u8]) -> Vec<Packet> {
+    let count = content.len().div_ceil(FRAGMENT_MAX).max(1);
+    (0..count)
+        .map(|index| {
+            let end = content.len().min((index + 1) * FRAGMENT_MAX);
+            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            Packet {
+                introduction: None,
+                fragment: Some(Fragment {
+                    message: message.to_vec(),
+                    index: number(index),
+                    count: number(count),
+                    body: content[index * FRAGMENT_MAX..end].to_vec(),
+                }),
+            }
+        })
+        .collect()
+}
+
+/// Bytes that can be added to a content without one fragment more.
+pub(crate) fn room_behind(content: &[u8]) -> usize {
+    content.len().div_ceil(FRAGMENT_MAX).max(1) * FRAGMENT_MAX - content.len()
 }
 
 #[cfg(test)]
 mod tests {
+    use hearken_proto::limits::TEXT_MAX;
+
     use super::*;
+    use crate::sync::content::{Body, Content, RECEIPTS_MAX, Text, VERSION};
 
     #[test]
     fn the_longest_text_is_cut_into_packets_that_fit() {
-        let text = "x".repeat(TEXT_MAX);
-        let content = Content { sent_at_ms: u64::MAX, text: Some(Text { text }) };
-        let packets = content.clone().into_packets([0xff; 16]);
+        let text = Text { text: "x".repeat(TEXT_MAX), reply_to: vec![0xff; 16] };
+        let content = Content {
+            version: VERSION,
+            sent_at_ms: u64::MAX,
+            order: u64::MAX,
+            expires_after_s: u32::MAX,
+            receipts: vec![0xff; RECEIPTS_MAX * 16],
+            body: Some(Body::Text(text)),
+        };
+        assert!(content.encoded_len() <= CONTENT_MAX);
+        let packets = cut([0xff; 16], &content.encode_to_vec());
         assert!(packets.len() <= FRAGMENTS_MAX as usize);
         let mut joined = Vec::new();
         for packet in packets {

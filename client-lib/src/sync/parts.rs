@@ -2,15 +2,18 @@
 //!
 //! A text is cut into parts that are sealed one after the other. Parts wait here until the last one has come, at most
 //! 22 days after the newest, and only those of the four texts begun last. What is then given up is counted: a cell that was
-//! passed over has been shown as missing already ([`pass_over`]), every other one is still to be shown ([`GivenUp`]).
+//! passed over has been shown as missing already ([`pass_over`]), every other one is still to be shown ([`GivenUp`]). Parts
+//! lie under a key of their text, which goes with them: the text may be one that is to be gone soon.
 //!
 //! Deliberately not here: how a gap is shown, and that a text once given up stays so; see `conversation`.
 
 use hearken_proto::time::UnixDay;
+use rand_core::CryptoRng;
 use rusqlite::{Connection, Row, params};
 use zeroize::Zeroizing;
 
-use super::messages::SEEN_DAYS;
+use super::keys::{self, KeyName};
+use super::outbox::SEEN_DAYS;
 use crate::contact::ContactId;
 use crate::message::MessageId;
 use crate::vault::VaultError;
@@ -94,6 +97,7 @@ pub(crate) fn add(
     contact: ContactId,
     part: Part<'_>,
     arrival: Arrival,
+    rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Joined, VaultError> {
     if part.count == 1 {
         return Ok(Joined::Whole(Zeroizing::new(part.body.to_vec())));
@@ -109,11 +113,13 @@ pub(crate) fn add(
         // Whatever passed over the first that comes of a text is of another one, and passed over all of it.
         (None, true) => part.count - 1,
     };
+    let name = KeyName::Parts(contact, part.message);
+    let body = keys::seal(db, name, &part.place.to_be_bytes(), part.body, rng)?;
     db.prepare_cached(
         "INSERT OR IGNORE INTO fragment (contact, message, place, count, day, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![key.0, key.1, part.place, part.count, arrival.today.0, part.body])?;
+    .execute(params![key.0, key.1, part.place, part.count, arrival.today.0, body])?;
     db.prepare_cached("UPDATE fragment SET told = ?3 WHERE contact = ?1 AND message = ?2")?
         .execute(params![key.0, key.1, told])?;
     let (have, agree): (u32, bool) = db
@@ -139,13 +145,16 @@ fn join(
     message: MessageId,
 ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let mut statement = db.prepare_cached(
-        "SELECT body FROM fragment WHERE contact = ?1 AND message = ?2 ORDER BY place",
+        "SELECT place, body FROM fragment WHERE contact = ?1 AND message = ?2 ORDER BY place",
     )?;
     let mut rows = statement.query(params![&contact.as_bytes()[..], &message.as_bytes()[..]])?;
     let mut whole = Zeroizing::new(Vec::new());
     while let Some(row) = rows.next()? {
-        let body = row.get_ref(0)?.as_blob().map_err(|_| VaultError::damaged_record())?;
-        whole.extend_from_slice(body);
+        let place: u32 = row.get(0)?;
+        let body = row.get_ref(1)?.as_blob().map_err(|_| VaultError::damaged_record())?;
+        let name = KeyName::Parts(contact, message);
+        let body = keys::open(db, name, &place.to_be_bytes(), body)?;
+        whole.extend_from_slice(&body.ok_or_else(VaultError::damaged_record)?);
     }
     Ok(whole)
 }
@@ -153,7 +162,7 @@ fn join(
 fn forget(db: &Connection, contact: ContactId, message: MessageId) -> Result<(), VaultError> {
     db.prepare_cached("DELETE FROM fragment WHERE contact = ?1 AND message = ?2")?
         .execute(params![&contact.as_bytes()[..], &message.as_bytes()[..]])?;
-    Ok(())
+    keys::destroy(db, KeyName::Parts(contact, message))
 }
 
 /// Drops the parts of texts of which nothing has come for 22 days.

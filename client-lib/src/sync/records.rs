@@ -214,7 +214,7 @@ pub(crate) fn set_newest_info(
 
 const CONTACT_COLUMNS: &str = "id, name, state, verified, blocked,
     (SELECT count(*) FROM message
-     WHERE contact = contact.id AND from_me = 1 AND state = 0 AND kind = 0)";
+     WHERE thread = contact.id AND author IS NULL AND state = 0 AND kind IN (0, 14))";
 
 fn contact_of(row: &Row<'_>) -> Result<Contact, VaultError> {
     let id: Vec<u8> = row.get(0)?;
@@ -317,7 +317,7 @@ pub(crate) fn open_invitations(
 /// Who is to be met again, as a condition on a contact: one known from a copy, or one invited under the name of such,
 /// whom nobody has joined as yet (the line that says so is in what was written), or whose invitation came to nothing.
 const TO_BE_MET: &str = "(state = 3 OR (state = 1 AND (inviter IS NULL OR EXISTS (
-    SELECT 1 FROM message WHERE message.contact = contact.id AND kind = 5))))";
+    SELECT 1 FROM message WHERE message.thread = contact.id AND kind = 5))))";
 
 /// Refuses a name that another contact has, but for one who is to be met again: whoever is met under their name takes
 /// their place ([`succeed`]). Nobody is met by giving one who is to be met again the name of another such.
@@ -352,17 +352,31 @@ pub(crate) fn succeed(db: &Connection, id: ContactId, name: &str) -> Result<(), 
     if let Some(before) = before {
         // The other side may have said again, in the new conversation, what is known from the one before.
         db.prepare_cached(
-            "UPDATE message AS old SET id = randomblob(16) WHERE contact = ?2 AND EXISTS (
-                 SELECT 1 FROM message AS new
-                 WHERE new.contact = ?1 AND new.id = old.id AND new.from_me = old.from_me)",
+            "UPDATE message AS old SET id = randomblob(16) WHERE thread = ?2 AND EXISTS (
+                 SELECT 1 FROM message AS new WHERE new.thread = ?1 AND new.id = old.id)",
         )?
         .execute(params![&id.as_bytes()[..], before])?;
-        db.prepare_cached("UPDATE message SET contact = ?1 WHERE contact = ?2")?
-            .execute(params![&id.as_bytes()[..], before])?;
+        take_over(db, id, &before)?;
         db.prepare_cached("DELETE FROM contact WHERE id = ?1 AND state = 3")?.execute([&before])?;
         db.prepare_cached("UPDATE contact SET name = NULL WHERE id = ?1")?.execute([&before])?;
     }
     set_contact(db, id, "name", name.to_owned())
+}
+
+/// What was written in one conversation goes on in another.
+fn take_over(db: &Connection, id: ContactId, before: &[u8]) -> Result<(), VaultError> {
+    for table in ["message", "waiting"] {
+        db.prepare_cached(&format!("UPDATE {table} SET thread = ?1 WHERE thread = ?2"))?
+            .execute(params![&id.as_bytes()[..], before])?;
+    }
+    db.prepare_cached(
+        "UPDATE thread SET timer_s = old.timer_s, timer_order = old.timer_order FROM thread AS old
+         WHERE thread.id = ?1 AND old.id = ?2 AND thread.timer_order < old.timer_order",
+    )?
+    .execute(params![&id.as_bytes()[..], before])?;
+    db.prepare_cached("UPDATE message SET author = ?1 WHERE thread = ?1 AND author = ?2")?
+        .execute(params![&id.as_bytes()[..], before])?;
+    Ok(())
 }
 
 /// Sets one column of a contact; the column is always a literal of this crate.

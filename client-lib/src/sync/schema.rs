@@ -57,25 +57,97 @@ CREATE TABLE outgoing (
     claimed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- kind: 0 text, 1 gap, 2 joined, 3 second claim, 4 unsent, 5 restored. state: 0 queued, 1 sent, 2 received.
+-- A conversation, under the id of its contact (kind 0). timer_s: how long what is written from here on stays, 0 for good;
+-- timer_order: of whoever set it. own_order: the last that this side gave to something it said. signing_key: of consents
+-- given in it. receipts: whether what comes is receipted.
+CREATE TABLE thread (
+    id BLOB PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    timer_s INTEGER NOT NULL DEFAULT 0,
+    timer_order INTEGER NOT NULL DEFAULT 0,
+    own_order INTEGER NOT NULL DEFAULT 0,
+    receipts INTEGER NOT NULL,
+    signing_key BLOB
+) WITHOUT ROWID;
+CREATE TRIGGER contact_has_thread AFTER INSERT ON contact BEGIN
+    INSERT INTO thread (id, kind, receipts) VALUES (new.id, 0, 1);
+END;
+CREATE TRIGGER contact_had_thread AFTER DELETE ON contact BEGIN
+    DELETE FROM thread WHERE id = old.id;
+END;
+
+-- Keys under which texts lie that are to be gone: of a day (contact null), or of a text whose parts have not all come. A
+-- key is overwritten in its place before its row goes.
+CREATE TABLE sealing_key (
+    name BLOB PRIMARY KEY,
+    contact BLOB REFERENCES contact (id) ON DELETE CASCADE,
+    key BLOB NOT NULL
+);
+CREATE INDEX sealing_key_of ON sealing_key (contact);
+
+-- Lines. author: null is this side. kind: 0 text, 1 gap, 2 joined, 3 second claim, 4 unsent, 5 restored, 6 reaction, 7 deleted
+-- for both, 8 needs a newer program, 9 timer, 10 not theirs, 11 time up unsent, 12 consent, 13 gone (hidden: deleted here, or
+-- its time was up), 14 file. missing: cells of a gap, seconds of a timer, 1 for a reaction taken back. target: what it
+-- answers or is about. ord: the author's order of what is kept. text: sealed where key_day is set. state: 0 queued, 1 sent,
+-- 2 received, 3 delivered.
 CREATE TABLE message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    contact BLOB NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
     id BLOB NOT NULL,
-    from_me INTEGER NOT NULL,
+    author BLOB,
     kind INTEGER NOT NULL,
     missing INTEGER NOT NULL DEFAULT 0,
     text TEXT NOT NULL,
+    key_day INTEGER,
+    target BLOB,
+    ord INTEGER NOT NULL DEFAULT 0,
+    edited INTEGER NOT NULL DEFAULT 0,
+    expires_at INTEGER,
     sent_at INTEGER NOT NULL,
     received_at INTEGER,
     state INTEGER NOT NULL,
-    sealed INTEGER NOT NULL DEFAULT 0,
     shown INTEGER NOT NULL DEFAULT 1,
-    UNIQUE (contact, id, from_me)
+    UNIQUE (thread, id)
 );
 CREATE INDEX message_unshown ON message (seq) WHERE shown = 0;
-CREATE INDEX message_unsealed ON message (seq) WHERE sealed = 0;
-CREATE INDEX message_of ON message (contact, seq);
+CREATE INDEX message_of ON message (thread, seq);
+CREATE INDEX message_expires ON message (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX message_queued ON message (thread) WHERE state = 0;
+CREATE INDEX message_reaction ON message (thread, target) WHERE kind = 6;
+
+-- Edits and deletions of messages that have not come: the last of each author, which holds when the message comes.
+CREATE TABLE early (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    author BLOB NOT NULL,
+    target BLOB NOT NULL,
+    ord INTEGER NOT NULL,
+    deletes INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    key_day INTEGER,
+    day INTEGER NOT NULL,
+    UNIQUE (thread, author, target)
+);
+
+-- Messages that came and whose receipt has not gone: at due at the earliest, or with the next thing that is said.
+CREATE TABLE receipt (
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    message BLOB NOT NULL,
+    due INTEGER NOT NULL,
+    PRIMARY KEY (thread, message)
+) WITHOUT ROWID;
+
+-- Contents that wait until they can be sealed, in order. about: the message that one changes. body: sealed where key_day is
+-- set.
+CREATE TABLE waiting (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    message BLOB NOT NULL,
+    about BLOB,
+    body BLOB NOT NULL,
+    key_day INTEGER
+);
+CREATE INDEX waiting_of ON waiting (thread, seq);
 
 -- Exact ciphertexts that wait for a relay, in order. message: set on the last cell of one.
 CREATE TABLE outbox (
@@ -85,9 +157,10 @@ CREATE TABLE outbox (
     message BLOB
 );
 CREATE INDEX outbox_of ON outbox (contact, seq);
+CREATE INDEX outbox_message ON outbox (message) WHERE message IS NOT NULL;
 
 -- Parts of messages that are not whole yet. day: when it came, or when parts that are missing were passed over. told: how
--- many parts of its message have not come and were shown as missing, the same in all of them.
+-- many parts of its message have not come and were shown as missing, the same in all of them. body: sealed under a key of the message.
 CREATE TABLE fragment (
     contact BLOB NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
     message BLOB NOT NULL,

@@ -15,7 +15,7 @@ use hearken_proto::wire::{Claim, Put, Reason, Role, command};
 use rand_core::CryptoRng;
 
 use super::backoff::Backoff;
-use super::messages::OutboxCell;
+use super::outbox::OutboxCell;
 use super::records::Outgoing;
 use super::trouble::Trouble;
 use crate::message::MessageId;

@@ -105,6 +105,26 @@ rec-contact-blocked = Write to somebody else. To talk with this person again, in
 err-not-joined = This contact has not joined yet, so there is nothing to compare.
 rec-not-joined = Wait until they have joined, run “hearken receive”, and try again.
 
+## Messages
+
+err-unknown-message = There is no message “{ $given }” in this conversation. It may have been deleted, or its time may have been up.
+rec-unknown-message = See “hearken history” for the messages and their ids.
+
+err-ambiguous-message = “{ $given }” could be more than one message: { $candidates }
+rec-ambiguous-message = Type more of the id.
+
+err-not-yours = Somebody else wrote this message. Nothing was changed.
+rec-not-yours = Only who wrote a message can change it or delete it on every side. To delete it on this side, leave --both out.
+
+err-emoji-invalid = This is not a reaction. Nothing was sent.
+rec-emoji-invalid = Give one emoji. The same again takes it back, and "" takes back all of yours.
+
+err-too-many-reactions = You have given this message 16 different reactions, the most that there can be.
+rec-too-many-reactions = Take one back by giving it again.
+
+err-timer-invalid = This is not a time that messages can stay for.
+rec-timer-invalid = Give a number with m, h or d behind it, for example 30m, 12h or 7d, a year at most; or off.
+
 ## Invitations
 
 err-invitation-expired = This invitation has expired.

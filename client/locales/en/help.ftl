@@ -62,8 +62,8 @@ arg-contact = Name or id of the contact, or the first 4 or more characters of th
 help-send = Send a text
 arg-text = The text. Better give - and type it: what stands on the command line can be seen by others on this computer
 arg-text-file = Send the text in this file; - is standard input
+arg-reply-to = Id of the message that this answers, or the first 4 or more characters of it
 arg-file = Not built yet
-arg-reply-to = Not built yet
 arg-keep-metadata = Not built yet
 arg-keep-name = Not built yet
 
@@ -73,6 +73,18 @@ arg-timeout = Seconds to try at most (10)
 
 help-history = Show earlier messages
 arg-limit = How many of the newest (100)
+
+help-search = Search in what you wrote and received, in all conversations
+arg-words = The words that a message must have, all of them. Better give - and type them
+help-react = React to a message; the same reaction again takes it back
+arg-message = Id of the message, or the first 4 or more characters of it
+arg-emoji = One emoji; "" takes back all of yours
+help-edit = Change what a message of yours says, on both sides; that it was changed stays visible
+arg-edit-text = The new text. Better give - and type it
+help-delete = Delete a message on this side
+arg-both = Delete a message of yours on both sides; a line that says so stays
+help-timer = Let what is written from now on disappear, on both sides
+arg-duration = How long it stays: 30m, 12h, 7d; or off
 
 ## Vault
 
@@ -89,11 +101,6 @@ arg-new-passphrase-fd = Read the new passphrase from this file descriptor
 ## Not built yet
 
 help-save = Not built yet: save a file that you received
-help-search = Not built yet: search in your messages
-help-react = Not built yet: react to a message
-help-edit = Not built yet: change a message
-help-delete = Not built yet: delete a message
-help-timer = Not built yet: let messages disappear
 help-consent = Not built yet: ask before you quote somebody
 help-group = Not built yet: conversations of several people
 help-submit = Not built yet: report something to a desk, without a name

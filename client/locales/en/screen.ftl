@@ -101,6 +101,17 @@ say-sent = Sent: the relay keeps it until they read it.
 say-queued = Not sent yet. It is kept here and sent as soon as the relay takes it.
 say-queued-until-joined = Kept here. It is sent when they have joined.
 
+say-deleted-here = Deleted on this side. What others have is not touched.
+say-deleted-both = Deleted. The others' programs delete it when they get to know. What somebody has read or copied, nothing takes back.
+say-deleted-unsent = Deleted. It had not been sent.
+say-timer-on = Set. What either of you writes from now on disappears after that time, on each side. What was written before stays.
+say-timer-off = Set. What is written from now on stays. What was written under a timer still disappears.
+say-nothing-found = Nothing found.
+say-edited = edited
+say-reply-to = answers { $id }
+say-reaction = { $emoji } to { $id }
+say-reaction-back = has taken back { $emoji } to { $id }
+
 say-out-of-time = The time was up before everything was done. Nothing is lost; run “hearken receive” again.
 say-nothing-new = Nothing new.
 say-following = Waiting for messages. Stop with Ctrl-C.
@@ -137,6 +148,11 @@ notice-joined = has joined. Compare the safety phrase with them before you write
 notice-second-claim = Warning: somebody else tried to use the same invitation. Whoever joined may not be whom you meant. Compare the safety phrase before you write anything.
 notice-unsent = Not sent before the copy was made, and not sent from here: { $words }
 notice-restored = This comes from a copy of your vault. To write with this person again, you have to meet anew: invite them under the same name. Compare the safety phrase then.
+notice-deleted = There was a message here. Whoever wrote it has deleted it.
+notice-timer = What is written from now on disappears after { $span }, on each side.
+notice-timer-off = What is written from now on stays.
+notice-not-theirs = Warning: somebody tried to change or delete a message that they did not write. Nothing was changed.
+notice-time-up-unsent = You wrote something here whose time was up before it could be sent. It was not sent.
 notice-unknown = A kind of message that this version does not know. Update Hearken to see it.
 
 ## up

@@ -25,10 +25,8 @@ impl History {
         let contact = session.find(&self.contact).await?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let messages = session.client().history(contact.id(), limit).await?;
+        conversation::show_all(context, &session, &messages).await?;
         session.close().await;
-        for message in &messages {
-            conversation::show(&context.output, message, Some(&contact))?;
-        }
         if messages.is_empty() {
             context.output.say("say-no-messages");
         }

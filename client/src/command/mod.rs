@@ -2,6 +2,7 @@
 //!
 //! A command's struct is its arguments; its `run` is the command. What every command needs stands in [`Context`].
 
+mod change;
 mod contacts;
 mod history;
 mod init;
@@ -11,7 +12,9 @@ mod not_built;
 mod parse;
 mod receive;
 mod relay;
+mod search;
 mod send;
+mod timer;
 mod up;
 mod vault;
 mod verify;
@@ -61,6 +64,11 @@ pub(crate) enum Command {
     Send(send::Send),
     Receive(receive::Receive),
     History(history::History),
+    Search(search::Search),
+    React(change::React),
+    Edit(change::Edit),
+    Delete(change::Delete),
+    Timer(timer::Timer),
     #[command(subcommand)]
     Vault(vault::Vault),
 }
@@ -91,6 +99,11 @@ impl Command {
             Self::Send(_) => "send",
             Self::Receive(_) => "receive",
             Self::History(_) => "history",
+            Self::Search(_) => "search",
+            Self::React(_) => "react",
+            Self::Edit(_) => "edit",
+            Self::Delete(_) => "delete",
+            Self::Timer(_) => "timer",
             Self::Vault(_) => "vault",
         }
     }
@@ -111,6 +124,11 @@ impl Command {
             Self::Send(command) => command.run(context).await,
             Self::Receive(command) => command.run(context).await,
             Self::History(command) => command.run(context).await,
+            Self::Search(command) => command.run(context).await,
+            Self::React(command) => command.run(context).await,
+            Self::Edit(command) => command.run(context).await,
+            Self::Delete(command) => command.run(context).await,
+            Self::Timer(command) => command.run(context).await,
             Self::Vault(command) => command.run(context).await,
         }
     }

@@ -13,11 +13,6 @@ use crate::language::Language;
 /// whole number.
 const USAGES: &[&str] = &[
     "save MESSAGE --out FILE",
-    "search WORDS",
-    "react CONTACT MESSAGE EMOJI",
-    "edit CONTACT MESSAGE TEXT",
-    "delete CONTACT MESSAGE [--both]",
-    "timer CONTACT DURATION",
     "consent ask CONTACT --to WHOM --for WHAT [--until DATE] MESSAGE",
     "consent answer ID ANSWER=yes|no",
     "consent withdraw ID",

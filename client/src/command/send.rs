@@ -4,24 +4,15 @@
 //! the relay does not have yet goes out with the next command that reaches it.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::closings;
 use crate::context::Context;
-use crate::failure::{Code, Failure};
-use crate::progress::while_waiting;
-use crate::session::{self, ContactState, SendOutcome, Session, TEXT_MAX};
-
-/// How long a message may wait without any progress.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long to look whether somebody who was invited has joined meanwhile.
-const LOOK: Duration = Duration::from_secs(5);
+use crate::failure::Failure;
+use crate::outgoing;
+use crate::session::{self, Session};
 
 /// Sends a text.
 #[derive(Args)]
@@ -56,69 +47,27 @@ impl Send {
         if self.file.is_some() || self.keep_metadata || self.keep_name {
             return Err(Failure::not_built("send --file"));
         }
-        if self.reply_to.is_some() {
-            return Err(Failure::not_built("send --reply-to"));
-        }
         session::need_vault(context)?;
-        let text = self.text(context)?;
+        let text = context.text(self.text_file.as_deref(), self.text.as_deref())?;
         let session = Session::open(context).await?;
         let client = session.client();
         let contact = session.find(&self.contact).await?;
         session.permit_route(context).await?;
-        let message = client.send_text(contact.id(), &text).await?;
-        let outcome = while_waiting(&context.output, "wait-send", async {
-            if contact.state() != ContactState::Joined {
-                // They may have joined since; whether a relay could be asked is not what this command is about.
-                let _ = client.sync(LOOK).await;
+        let message = match &self.reply_to {
+            Some(given) => {
+                let target = session.find_message(Some(contact.id().into()), given).await?;
+                client.reply(contact.id(), target.id(), &text).await?
             }
-            client.wait_sent(message, PATIENCE).await
-        })
-        .await;
-        let warned = closings::warn(context, &session).await;
-        session.close().await;
-        let sent = matches!(outcome, Ok(SendOutcome::Sent));
-        let state = if sent { "sent" } else { "queued" };
-        let line = Line { message: message.to_string(), state, contact: contact.id().to_string() };
-        context.output.result(&line, |language| {
-            language.text(match outcome {
-                Ok(SendOutcome::Sent) => "say-sent",
-                Ok(SendOutcome::Queued) => "say-queued-until-joined",
-                _ => "say-queued",
-            })
-        })?;
-        warned?;
-        match outcome? {
-            SendOutcome::Sent | SendOutcome::Queued => Ok(()),
-            SendOutcome::Unreachable => Err(Code::Unreachable.into()),
-            SendOutcome::MailboxFull => Err(Code::MailboxFull.into()),
-        }
-    }
-
-    fn text(&self, context: &Context) -> Result<String, Failure> {
-        // One byte more than the longest text shows that there is more.
-        let len_max = TEXT_MAX as u64 + 1;
-        let bytes = match (&self.text_file, &self.text) {
-            (Some(path), _) if path == Path::new("-") => context.stdin(len_max)?,
-            (Some(path), _) => {
-                let unreadable = |_| Failure::new(Code::FileUnreadable);
-                let mut bytes = Vec::new();
-                let file = File::open(path).map_err(unreadable)?;
-                file.take(len_max).read_to_end(&mut bytes).map_err(unreadable)?;
-                bytes
-            }
-            (None, Some(text)) if text == "-" => context.stdin(len_max)?,
-            (None, Some(text)) => {
-                context.output.warn_on_terminal("warn-text-argument");
-                text.as_encoded_bytes().to_vec()
-            }
-            (None, None) => Vec::new(),
+            None => client.send_text(contact.id(), &text).await?,
         };
-        if bytes.is_empty() {
-            return Err(Code::TextEmpty.into());
-        }
-        if bytes.len() > TEXT_MAX {
-            return Err(Code::TextTooLong.into());
-        }
-        String::from_utf8(bytes).map_err(|_| Code::TextNotUtf8.into())
+        let delivery = outgoing::deliver(context, &session, &contact, &[message]).await;
+        session.close().await;
+        let line = Line {
+            message: message.to_string(),
+            state: delivery.state(),
+            contact: contact.id().to_string(),
+        };
+        context.output.result(&line, |language| language.text(delivery.words()))?;
+        delivery.end()
     }
 }

@@ -13,15 +13,15 @@ use crate::contact::ContactId;
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::invitation::InvitationLink;
-use crate::message::{Message, MessageId, MessageState};
 use crate::route::SessionId;
 use crate::sync::closings;
 use crate::sync::conversation;
 use crate::sync::errand::{ERRAND_TIME, Errand, ErrandId, InviteErrand, JoinErrand};
-use crate::sync::messages;
+use crate::sync::outbox;
 use crate::sync::receiver::Receiver;
 use crate::sync::records::{self, Mailbox, Stage};
 use crate::sync::sender::Sender;
+use crate::sync::thread;
 use crate::sync::trouble::Trouble;
 use crate::vault::VaultError;
 
@@ -108,8 +108,10 @@ impl Engine {
         }
         let lines = self.vault.transaction(|tx| {
             records::delete_expired_joins(tx, now)?;
+            thread::queue_due(tx, now, rng)?;
             conversation::sweep(tx, now, rng)
         })?;
+        self.look_ahead(now)?;
         for line in lines {
             self.emit(Event::MessageArrived(line));
         }
@@ -274,39 +276,6 @@ impl Engine {
         })
     }
 
-    /// Stores a text and its exact ciphertexts, and sends it when its turn comes.
-    pub(crate) fn send_text(
-        &mut self,
-        id: ContactId,
-        text: &str,
-        now: UnixMillis,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<MessageId, ClientError> {
-        let contact =
-            records::contact(self.vault.database(), id)?.ok_or(ClientError::UnknownContact)?;
-        if contact.blocked {
-            return Err(ClientError::Blocked);
-        }
-        let mut bytes = [0; 16];
-        rng.fill_bytes(&mut bytes);
-        let message = Message {
-            id: MessageId::from_bytes(bytes),
-            contact: id,
-            from_me: true,
-            kind: crate::message::MessageKind::Text,
-            text: text.to_owned(),
-            sent_at: now,
-            received_at: None,
-            state: MessageState::Queued,
-        };
-        self.vault.transaction(|tx| {
-            messages::insert(tx, &message, false, true)?;
-            conversation::seal_waiting(tx, id, rng)
-        })?;
-        self.turn(now, rng)?;
-        Ok(message.id)
-    }
-
     /// Whether going on now would bring nothing: all is done, or waits for something to change.
     pub(crate) fn is_settled(&self) -> Result<bool, VaultError> {
         if !self.errands.is_empty() || !self.acknowledged.is_empty() {
@@ -322,7 +291,7 @@ impl Engine {
         }
         for (id, sender) in &self.senders {
             let nothing_to_do = sender.is_claimed()
-                && messages::outbox_len(self.vault.database(), *id)? == 0
+                && outbox::len(self.vault.database(), *id)? == 0
                 && !sender.is_busy();
             if !nothing_to_do && !enough(sender.failure(), sender.failures()) {
                 return Ok(false);
@@ -353,7 +322,7 @@ impl Engine {
             note(receiver.relay(), receiver.failure());
         }
         for (id, sender) in &self.senders {
-            let due = !sender.is_claimed() || messages::outbox_len(self.vault.database(), *id)? > 0;
+            let due = !sender.is_claimed() || outbox::len(self.vault.database(), *id)? > 0;
             if due {
                 note(sender.relay(), sender.failure());
             }

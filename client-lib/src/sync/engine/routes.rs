@@ -16,7 +16,7 @@ use crate::route::{RoutePlan, SessionId};
 use crate::sync::errand::{ErrandId, ErrandStep};
 use crate::sync::records::{self, Mailbox};
 use crate::sync::trouble::Trouble;
-use crate::sync::{SETTING_DIRECT, messages};
+use crate::sync::{SETTING_DIRECT, outbox};
 use crate::vault::VaultError;
 
 impl Engine {
@@ -148,7 +148,7 @@ impl Engine {
     ) -> Result<(), VaultError> {
         let mut wanting = Vec::new();
         for (id, sender) in self.senders.iter().filter(|(_, sender)| sender.wants_session(now)) {
-            if !sender.is_claimed() || messages::outbox_len(self.vault.database(), *id)? > 0 {
+            if !sender.is_claimed() || outbox::len(self.vault.database(), *id)? > 0 {
                 wanting.push(*id);
             }
         }
@@ -170,7 +170,7 @@ impl Engine {
     pub(super) fn pump(&mut self, now: UnixMillis) -> Result<(), VaultError> {
         for (id, sender) in &mut self.senders {
             if let Some((after, room)) = sender.wants_cells() {
-                let cells = messages::outbox(self.vault.database(), *id, after, room)?;
+                let cells = outbox::cells(self.vault.database(), *id, after, room)?;
                 sender.put(cells, &mut self.router, now);
             }
         }

@@ -10,8 +10,8 @@ use crate::contact::ContactId;
 use crate::event::Event;
 use crate::sync::conversation::{self, Received};
 use crate::sync::errand::ErrandId;
-use crate::sync::messages;
 use crate::sync::records::{self};
+use crate::sync::{messages, outbox};
 use crate::vault::VaultError;
 
 impl Engine {
@@ -56,6 +56,7 @@ impl Engine {
                 self.senders.remove(&id);
             }
             self.adopt_contacts()?;
+            self.look_ahead(now)?;
             for message in received.messages {
                 self.emit(Event::MessageArrived(message));
             }
@@ -74,10 +75,10 @@ impl Engine {
             for (relay, signed_at) in &infos {
                 records::set_newest_info(tx, relay, *signed_at)?;
             }
-            for (id, cell) in &acknowledged {
-                messages::remove_from_outbox(tx, cell.seq)?;
+            for (_, cell) in &acknowledged {
+                outbox::remove(tx, cell.seq)?;
                 if let Some(message) = cell.message {
-                    messages::mark_sent(tx, *id, message)?;
+                    messages::mark_sent(tx, message)?;
                 }
             }
             Ok::<_, VaultError>(())
@@ -90,7 +91,7 @@ impl Engine {
             }
         }
         for contact in contacts {
-            let cells_left = messages::outbox_len(self.vault.database(), contact)?;
+            let cells_left = outbox::len(self.vault.database(), contact)?;
             self.emit(Event::Progress { contact, cells_left });
         }
         Ok(())
