@@ -1,6 +1,7 @@
 //! [`Client`]: what an integrator holds. A thread of its own drives the engine; dropping the client ends it. What it does
 //! with relays, invitations, contacts, messages and copies stands in a file each.
 
+mod consents;
 pub(crate) mod contacts;
 mod copies;
 pub(crate) mod invitations;

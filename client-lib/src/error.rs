@@ -2,6 +2,7 @@
 
 use hearken_proto::address::AddressError;
 
+use crate::consent::ConsentId;
 use crate::contact::Contact;
 use crate::message::Message;
 use crate::vault::VaultError;
@@ -112,6 +113,27 @@ pub enum ClientError {
     /// A timer of no time, or of more than a year.
     #[error("a timer lasts up to a year")]
     TimerInvalid,
+    /// No consent has this id.
+    #[error("no such consent")]
+    UnknownConsent,
+    /// More than one consent matches.
+    #[error("more than one consent matches")]
+    AmbiguousConsent(Vec<ConsentId>),
+    /// Nobody needs consent for their own words.
+    #[error("the message is one's own")]
+    OwnMessage,
+    /// Whom to and what for are 1 to 1,000 bytes each, and the end lies ahead.
+    #[error("not what a consent can be about")]
+    ConsentInvalid,
+    /// What was asked about is not there as it was: the words have changed or are gone, or the time is up.
+    #[error("what the consent is about is not there any more")]
+    ConsentOutdated,
+    /// It has been answered: only a yes can be taken back, once.
+    #[error("the consent has been decided")]
+    ConsentDecided,
+    /// Nobody has given consent, or it was withdrawn, is over, or was for other words.
+    #[error("there is no consent for this")]
+    NotConsented,
     /// An invitation that lasts no time, or more than 21 days.
     #[error("an invitation lasts up to 21 days")]
     ExpiryInvalid,

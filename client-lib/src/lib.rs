@@ -29,6 +29,7 @@
 
 pub(crate) mod carrier;
 mod client;
+mod consent;
 mod contact;
 mod conversation;
 mod driver;
@@ -52,6 +53,7 @@ pub use client::contacts::NAME_MAX;
 pub use client::invitations::{Invitation, Joined};
 pub use client::messages::Reacted;
 pub use client::{Client, Events, OpenError};
+pub use consent::{Consent, ConsentId, ConsentState};
 pub use contact::{Contact, ContactId, ContactState};
 pub use conversation::{Author, Conversation};
 pub use error::ClientError;

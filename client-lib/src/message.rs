@@ -4,6 +4,7 @@ use core::fmt;
 
 use hearken_proto::time::UnixMillis;
 
+use crate::consent::{ConsentId, ConsentState};
 use crate::contact::ContactId;
 use crate::conversation::{Author, Conversation, PersonId, ThreadId, ThreadKind};
 
@@ -49,9 +50,8 @@ pub enum MessageKind {
         /// They have taken it back.
         withdrawn: bool,
     },
-    /// A question for consent, or how it was answered: see [`Message::target`] for what it is about, and
-    /// `Client::consent` for the rest.
-    Consent,
+    /// A consent was asked for or decided: see [`Message::consent`].
+    Consent(ConsentState),
     /// Something that did not arrive, or could not be opened: so many cells of 2,400 bytes.
     Gap {
         /// How many cells.
@@ -214,6 +214,13 @@ impl Message {
     #[must_use]
     pub fn target(&self) -> Option<MessageId> {
         self.target
+    }
+
+    /// The consent that it is about.
+    #[must_use]
+    pub fn consent(&self) -> Option<ConsentId> {
+        let is_consent = matches!(self.kind, MessageKind::Consent(_));
+        self.target.filter(|_| is_consent).map(|id| ConsentId::from_bytes(*id.as_bytes()))
     }
 
     /// Whether the author has replaced the words since they wrote them.

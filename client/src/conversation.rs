@@ -9,12 +9,14 @@ use std::time::Duration;
 use fluent_bundle::FluentValue;
 use serde::Serialize;
 
+use crate::command::consent;
 use crate::context::Context;
 use crate::failure::{Failure, printable};
 use crate::language::Language;
 use crate::output::Output;
 use crate::session::{
-    Author, Contact, ContactId, ContactState, Message, MessageKind, MessageState, Notice, Session,
+    Author, Consent, ConsentId, Contact, ContactId, ContactState, Message, MessageKind,
+    MessageState, Notice, Session,
 };
 use crate::time;
 
@@ -37,9 +39,20 @@ struct Line<'a> {
     /// The message that a text answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<String>,
-    /// The message that anything else is about.
+    /// The message that a reaction is to.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<String>,
+    /// As it was when this line came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Option<String>>,
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     edited: bool,
     /// Of a reaction: it was taken back.
@@ -64,21 +77,28 @@ struct Reaction<'a> {
     emoji: &'a str,
 }
 
-/// Whom messages are from.
-pub(crate) struct People(HashMap<ContactId, Contact>);
+/// Whom messages are from, and the consents that they are about.
+pub(crate) struct People {
+    contacts: HashMap<ContactId, Contact>,
+    consents: HashMap<ConsentId, Consent>,
+}
 
 impl People {
     /// Those that this side knows.
     pub(crate) async fn of(session: &Session) -> Result<Self, Failure> {
         let contacts = session.client().contacts().await?;
-        Ok(Self(contacts.into_iter().map(|contact| (contact.id(), contact)).collect()))
+        let consents = session.client().consents().await?;
+        Ok(Self {
+            contacts: contacts.into_iter().map(|contact| (contact.id(), contact)).collect(),
+            consents: consents.into_iter().map(|consent| (consent.id(), consent)).collect(),
+        })
     }
 
     /// `me`, a name, or an id where there is none.
-    fn name(&self, author: Author) -> String {
+    pub(crate) fn name(&self, author: Author) -> String {
         match author {
             Author::Me => "me".to_owned(),
-            Author::Contact(id) => match self.0.get(&id).and_then(Contact::name) {
+            Author::Contact(id) => match self.contacts.get(&id).and_then(Contact::name) {
                 Some(name) => name.to_owned(),
                 None => id.to_string(),
             },
@@ -87,10 +107,10 @@ impl People {
     }
 
     /// The same for people.
-    fn name_for_people(&self, language: &Language, author: Author) -> String {
+    pub(crate) fn name_for_people(&self, language: &Language, author: Author) -> String {
         match author {
             Author::Me => language.text("say-me"),
-            Author::Contact(id) => match self.0.get(&id).and_then(Contact::name) {
+            Author::Contact(id) => match self.contacts.get(&id).and_then(Contact::name) {
                 Some(name) => printable(name),
                 None => short(&id.to_string()).to_owned(),
             },
@@ -128,7 +148,8 @@ pub(crate) async fn show_all(
 
 /// Shows one message.
 fn show(output: &Output, message: &Message, people: &People) -> Result<(), Failure> {
-    let words = words(output.language(), message);
+    let asked = message.consent().and_then(|consent| people.consents.get(&consent));
+    let words = words(output.language(), message, asked);
     let kind = message.kind();
     let is_text = kind == MessageKind::Text;
     let target = message.target().map(|target| target.to_string());
@@ -139,7 +160,7 @@ fn show(output: &Output, message: &Message, people: &People) -> Result<(), Failu
         kind: match kind {
             MessageKind::Text => "text",
             MessageKind::Reaction { .. } => "reaction",
-            MessageKind::Consent => "consent",
+            MessageKind::Consent(_) => "consent",
             MessageKind::Gap { .. } => "gap",
             _ => "notice",
         },
@@ -157,7 +178,15 @@ fn show(output: &Output, message: &Message, people: &People) -> Result<(), Failu
             _ => None,
         },
         reply_to: target.clone().filter(|_| is_text),
-        target: target.filter(|_| !is_text),
+        target: target.filter(|_| matches!(kind, MessageKind::Reaction { .. })),
+        consent: message.consent().map(|consent| consent.to_string()),
+        consent_state: match kind {
+            MessageKind::Consent(state) => Some(consent::state_name(state)),
+            _ => None,
+        },
+        to: asked.map(Consent::audience),
+        purpose: asked.map(Consent::purpose),
+        until: asked.map(|asked| asked.until().map(time::rfc3339)),
         edited: message.is_edited(),
         withdrawn: kind == MessageKind::Reaction { withdrawn: true },
         reactions: message
@@ -238,7 +267,7 @@ pub(crate) fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
-fn words(language: &Language, message: &Message) -> String {
+fn words(language: &Language, message: &Message, asked: Option<&Consent>) -> String {
     match message.kind() {
         MessageKind::Text => message.text().to_owned(),
         MessageKind::Reaction { withdrawn } => {
@@ -249,6 +278,12 @@ fn words(language: &Language, message: &Message) -> String {
             ];
             language
                 .text_with(if withdrawn { "say-reaction-back" } else { "say-reaction" }, &values)
+        }
+        MessageKind::Consent(state) => {
+            let scope = asked.map(|asked| consent::scope(language, asked)).unwrap_or_default();
+            let id = message.consent().map(|consent| consent.to_string()).unwrap_or_default();
+            let state = language.text(consent::state_key(state));
+            format!("{} [{}] {state}\n{scope}", language.text("say-consent"), short(&id))
         }
         MessageKind::Gap { missing } => {
             language.text_with("notice-gap", &[("missing", FluentValue::from(missing))])

@@ -76,6 +76,14 @@ codes! {
     EmojiInvalid "emoji-invalid" 1,
     TooManyReactions "too-many-reactions" 1,
     TimerInvalid "timer-invalid" 2,
+    DateInvalid "date-invalid" 2,
+    UnknownConsent "unknown-consent" 1,
+    AmbiguousConsent "ambiguous-consent" 1,
+    OwnMessage "own-message" 1,
+    ConsentInvalid "consent-invalid" 1,
+    ConsentOutdated "consent-outdated" 1,
+    ConsentDecided "consent-decided" 1,
+    NotConsented "not-consented" 1,
     // Invitations.
     InvitationExpired "invitation-expired" 1,
     InvitationGone "invitation-gone" 1,
@@ -127,6 +135,11 @@ pub(crate) enum Candidate {
         /// The id, whole.
         message: String,
     },
+    /// A consent.
+    Consent {
+        /// The id, whole.
+        consent: String,
+    },
 }
 
 /// Why a command failed.
@@ -165,6 +178,10 @@ impl Failure {
 
     /// More than one contact matches what was given.
     pub(crate) fn ambiguous(given: &str, candidates: Vec<Candidate>) -> Self {
+        Self::several(Code::AmbiguousContact, given, candidates)
+    }
+
+    fn several(code: Code, given: &str, candidates: Vec<Candidate>) -> Self {
         let named: Vec<String> = candidates
             .iter()
             .map(|candidate| match candidate {
@@ -172,24 +189,26 @@ impl Failure {
                     format!("{} ({contact})", printable(name))
                 }
                 Candidate::Contact { contact: id, name: None }
-                | Candidate::Message { message: id } => id.clone(),
+                | Candidate::Message { message: id }
+                | Candidate::Consent { consent: id } => id.clone(),
             })
             .collect();
-        let mut failure = Self::new(Code::AmbiguousContact)
-            .with("given", printable(given))
-            .with("candidates", named.join(", "));
+        let mut failure =
+            Self::new(code).with("given", printable(given)).with("candidates", named.join(", "));
         failure.candidates = candidates;
         failure
     }
 
     /// More than one message matches what was given.
     pub(crate) fn ambiguous_message(given: &str, ids: Vec<String>) -> Self {
-        let mut failure = Self::new(Code::AmbiguousMessage)
-            .with("given", printable(given))
-            .with("candidates", ids.join(", "));
-        failure.candidates =
-            ids.into_iter().map(|message| Candidate::Message { message }).collect();
-        failure
+        let candidates = ids.into_iter().map(|message| Candidate::Message { message });
+        Self::several(Code::AmbiguousMessage, given, candidates.collect())
+    }
+
+    /// More than one consent matches what was given.
+    pub(crate) fn ambiguous_consent(given: &str, ids: Vec<String>) -> Self {
+        let candidates = ids.into_iter().map(|consent| Candidate::Consent { consent });
+        Self::several(Code::AmbiguousConsent, given, candidates.collect())
     }
 
     /// What is not built yet.

@@ -2,8 +2,9 @@
 
 use hearken_client_lib::vault::Damage;
 pub(crate) use hearken_client_lib::{
-    Author, ClientError, Contact, ContactId, ContactState, Conversation, Event, HostPort, Message,
-    MessageId, MessageKind, MessageState, Notice, RelayAddress, SendOutcome,
+    Author, ClientError, Consent, ConsentId, ConsentState, Contact, ContactId, ContactState,
+    Conversation, Event, HostPort, Message, MessageId, MessageKind, MessageState, Notice,
+    RelayAddress, SendOutcome, UnixMillis,
 };
 use hearken_client_lib::{Client, KdfCost, Options, RouteAdvice, RouteChoice, VaultError};
 pub(crate) use hearken_proto::limits::TEXT_MAX;
@@ -129,6 +130,21 @@ impl Session {
             Err(ClientError::AmbiguousMessage(matching)) => {
                 let ids = matching.iter().map(|message| message.id().to_string()).collect();
                 Err(Failure::ambiguous_message(given, ids))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The consent that an id, or the beginning of one, means.
+    pub(crate) async fn find_consent(&self, given: &str) -> Result<Consent, Failure> {
+        match self.client.find_consent(given).await {
+            Ok(consent) => Ok(consent),
+            Err(ClientError::UnknownConsent) => {
+                Err(Failure::new(Code::UnknownConsent).with("given", printable(given)))
+            }
+            Err(ClientError::AmbiguousConsent(matching)) => {
+                let ids = matching.iter().map(ConsentId::to_string).collect();
+                Err(Failure::ambiguous_consent(given, ids))
             }
             Err(error) => Err(error.into()),
         }
@@ -272,6 +288,15 @@ impl From<ClientError> for Failure {
                 return Self::new(Code::UnknownMessage).with("given", "");
             }
             ClientError::AmbiguousMessage(_) => return Self::ambiguous_message("", Vec::new()),
+            ClientError::UnknownConsent => {
+                return Self::new(Code::UnknownConsent).with("given", "");
+            }
+            ClientError::AmbiguousConsent(_) => return Self::ambiguous_consent("", Vec::new()),
+            ClientError::OwnMessage => Code::OwnMessage,
+            ClientError::ConsentInvalid => Code::ConsentInvalid,
+            ClientError::ConsentOutdated => Code::ConsentOutdated,
+            ClientError::ConsentDecided => Code::ConsentDecided,
+            ClientError::NotConsented => Code::NotConsented,
             ClientError::NotYours => Code::NotYours,
             ClientError::EmojiInvalid => Code::EmojiInvalid,
             ClientError::TooManyReactions => Code::TooManyReactions,

@@ -19,6 +19,8 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const EMOJI_MAX: usize = 64;
 /// Receipts in one content.
 pub(crate) const RECEIPTS_MAX: usize = 128;
+/// The longest line of a consent (whom to, what for), in bytes.
+pub(crate) const CONSENT_LINE_MAX: usize = 1_000;
 /// Bytes around the longest text: fields of the content, a reply, and receipts that ride along.
 pub(crate) const CONTENT_OVERHEAD: usize = 128 + RECEIPTS_MAX * 16;
 /// The longest content, in bytes.
@@ -44,7 +46,7 @@ pub(crate) struct Content {
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) receipts: Vec<u8>,
     /// What it is about. Tags 32 to 63 are kept for what only groups say.
-    #[prost(oneof = "Body", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25")]
+    #[prost(oneof = "Body", tags = "16, 17, 18, 19, 20, 21, 22, 23, 25")]
     pub(crate) body: Option<Body>,
 }
 
@@ -75,9 +77,6 @@ pub(crate) enum Body {
     /// The signed answer, or what takes it back.
     #[prost(message, tag = "23")]
     ConsentAnswered(ConsentAnswered),
-    /// To whoever got a copy under a consent: it does not hold any more.
-    #[prost(message, tag = "24")]
-    CopyWithdrawn(CopyWithdrawn),
     /// A file: where its sealed object is, and what opens it.
     #[prost(message, tag = "25")]
     File(File),
@@ -139,12 +138,9 @@ pub(crate) struct Timer {
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Receipts {}
 
-/// What is asked, by whoever wants to give a message on.
+/// What is asked, by whoever wants to give a message on. The id of this content is the consent's, the same for everyone.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ConsentAsked {
-    /// The consent, 16 bytes, the same for everyone.
-    #[prost(bytes = "vec", tag = "1")]
-    pub(crate) id: Vec<u8>,
     /// The message, 16 bytes: of whoever is asked.
     #[prost(bytes = "vec", tag = "2")]
     pub(crate) target: Vec<u8>,
@@ -177,17 +173,6 @@ pub(crate) struct ConsentAnswered {
     /// Over the statement: 64 bytes.
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) signature: Vec<u8>,
-}
-
-/// What somebody got under a consent is not to be kept.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct CopyWithdrawn {
-    /// The message that brought the copy, 16 bytes: of the same author.
-    #[prost(bytes = "vec", tag = "1")]
-    pub(crate) target: Vec<u8>,
-    /// The consent, 16 bytes.
-    #[prost(bytes = "vec", tag = "2")]
-    pub(crate) consent: Vec<u8>,
 }
 
 /// Kept for files; without a field yet.

@@ -25,6 +25,11 @@ CREATE TABLE copy.message AS
         message.state AS state, shown
     FROM main.message JOIN main.contact ON contact.id = message.thread
     WHERE contact.state > 0 AND key_day IS NULL AND kind <> 13 ORDER BY message.seq;
+CREATE TABLE copy.consent AS
+    SELECT thread, consent.id AS id, asker, asked, message, hash, audience, purpose, until, consent.state AS state, ord,
+        public_key, signature
+    FROM main.consent JOIN main.contact ON contact.id = consent.thread
+    WHERE contact.state > 0 ORDER BY consent.seq;
 ",
     // kind 0 in state 0: an own text that had not been sent. It becomes kind 4 and stays queued for good; kind 5 says that this is a copy.
     restore: "
@@ -39,6 +44,10 @@ INSERT INTO main.message
     SELECT thread, id, author, iif(author IS NULL AND kind = 0 AND state = 0, 4, kind), missing, text, target, ord,
         edited, sent_at, received_at, state, shown
     FROM copy.message ORDER BY rowid;
+INSERT INTO main.consent
+    (thread, id, asker, asked, message, hash, audience, purpose, until, state, ord, public_key, signature)
+    SELECT thread, id, asker, asked, message, hash, audience, purpose, until, state, ord, public_key, signature
+    FROM copy.consent ORDER BY rowid;
 INSERT INTO main.message
     (thread, id, author, kind, text, sent_at, received_at, state, shown)
     SELECT id, randomblob(16), id, 5, '', unixepoch() * 1000, unixepoch() * 1000, 2, 0

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::keys::{self, KeyName};
 use super::outbox::{SEEN_DAYS, id16};
+use crate::consent::ConsentState;
 use crate::conversation::{PersonId, ThreadId, ThreadKind};
 use crate::message::{Message, MessageId, MessageKind, MessageState, Notice, Reaction};
 use crate::vault::VaultError;
@@ -36,7 +37,7 @@ fn kind_of(kind: MessageKind) -> (i64, u32) {
         MessageKind::Text => (TEXT, 0),
         MessageKind::Gap { missing } => (GAP, missing),
         MessageKind::Reaction { withdrawn } => (REACTION, u32::from(withdrawn)),
-        MessageKind::Consent => (12, 0),
+        MessageKind::Consent(state) => (12, state.number()),
         MessageKind::Notice(notice) => match notice {
             Notice::Joined => (2, 0),
             Notice::SecondClaim => (3, 0),
@@ -65,7 +66,9 @@ fn kind_from(kind: i64, missing: u32) -> Result<MessageKind, VaultError> {
         9 => MessageKind::Notice(Notice::Timer { seconds: (missing > 0).then_some(missing) }),
         10 => MessageKind::Notice(Notice::NotTheirs),
         TIME_UP_UNSENT => MessageKind::Notice(Notice::TimeUpUnsent),
-        12 => MessageKind::Consent,
+        12 => {
+            MessageKind::Consent(ConsentState::of(missing).ok_or_else(VaultError::damaged_record)?)
+        }
         _ => return Err(VaultError::damaged_record()),
     })
 }

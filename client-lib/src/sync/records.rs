@@ -365,7 +365,7 @@ pub(crate) fn succeed(db: &Connection, id: ContactId, name: &str) -> Result<(), 
 
 /// What was written in one conversation goes on in another.
 fn take_over(db: &Connection, id: ContactId, before: &[u8]) -> Result<(), VaultError> {
-    for table in ["message", "waiting"] {
+    for table in ["message", "waiting", "consent"] {
         db.prepare_cached(&format!("UPDATE {table} SET thread = ?1 WHERE thread = ?2"))?
             .execute(params![&id.as_bytes()[..], before])?;
     }
@@ -374,8 +374,12 @@ fn take_over(db: &Connection, id: ContactId, before: &[u8]) -> Result<(), VaultE
          WHERE thread.id = ?1 AND old.id = ?2 AND thread.timer_order < old.timer_order",
     )?
     .execute(params![&id.as_bytes()[..], before])?;
-    db.prepare_cached("UPDATE message SET author = ?1 WHERE thread = ?1 AND author = ?2")?
+    for (table, person) in [("message", "author"), ("consent", "asker"), ("consent", "asked")] {
+        db.prepare_cached(&format!(
+            "UPDATE {table} SET {person} = ?1 WHERE thread = ?1 AND {person} = ?2"
+        ))?
         .execute(params![&id.as_bytes()[..], before])?;
+    }
     Ok(())
 }
 

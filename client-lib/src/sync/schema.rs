@@ -87,8 +87,8 @@ CREATE INDEX sealing_key_of ON sealing_key (contact);
 
 -- Lines. author: null is this side. kind: 0 text, 1 gap, 2 joined, 3 second claim, 4 unsent, 5 restored, 6 reaction, 7 deleted
 -- for both, 8 needs a newer program, 9 timer, 10 not theirs, 11 time up unsent, 12 consent, 13 gone (hidden: deleted here, or
--- its time was up), 14 file. missing: cells of a gap, seconds of a timer, 1 for a reaction taken back. target: what it
--- answers or is about. ord: the author's order of what is kept. text: sealed where key_day is set. state: 0 queued, 1 sent,
+-- its time was up), 14 file. missing: cells of a gap, seconds of a timer, 1 for a reaction taken back, the state of a consent.
+-- target: what it answers or is about. ord: the author's order of what is kept. text: sealed where key_day is set. state: 0 queued, 1 sent,
 -- 2 received, 3 delivered.
 CREATE TABLE message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -135,6 +135,43 @@ CREATE TABLE receipt (
     message BLOB NOT NULL,
     due INTEGER NOT NULL,
     PRIMARY KEY (thread, message)
+) WITHOUT ROWID;
+
+-- Consents. asker, asked: null is this side; the latter wrote the message and decides. state: 0 asked, 1 given, 2 refused,
+-- 3 withdrawn, with the signature over it. ord: of the decision. until: 0 for good.
+CREATE TABLE consent (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    id BLOB NOT NULL,
+    asker BLOB,
+    asked BLOB,
+    message BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    audience TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0,
+    ord INTEGER NOT NULL DEFAULT 0,
+    public_key BLOB,
+    signature BLOB,
+    UNIQUE (thread, id)
+);
+CREATE INDEX consent_id ON consent (id);
+
+-- The key with which somebody signs in a conversation: the first that they did with.
+CREATE TABLE signer (
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    person BLOB NOT NULL,
+    public_key BLOB NOT NULL,
+    PRIMARY KEY (thread, person)
+) WITHOUT ROWID;
+
+-- Messages of this side that gave words on under a consent.
+CREATE TABLE consent_copy (
+    consent BLOB NOT NULL,
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    message BLOB NOT NULL,
+    PRIMARY KEY (consent, thread, message)
 ) WITHOUT ROWID;
 
 -- Contents that wait until they can be sealed, in order. about: the message that one changes. body: sealed where key_day is

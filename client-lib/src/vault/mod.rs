@@ -156,6 +156,12 @@ impl Vault {
         Ok(value)
     }
 
+    /// The key of the database, for a test that reads its pages; `None` for a vault in memory.
+    #[cfg(test)]
+    pub(crate) fn data_key(&self) -> Option<&[u8; data_key::DATA_KEY_LEN]> {
+        self.origin.as_ref().map(|origin| origin.key.as_bytes())
+    }
+
     /// Replaces the passphrase. The recovery phrase stays as it is. After a kill either the old one or the new one holds.
     ///
     /// # Errors

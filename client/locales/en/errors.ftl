@@ -125,6 +125,30 @@ rec-too-many-reactions = Take one back by giving it again.
 err-timer-invalid = This is not a time that messages can stay for.
 rec-timer-invalid = Give a number with m, h or d behind it, for example 30m, 12h or 7d, a year at most; or off.
 
+err-date-invalid = This is not a date.
+rec-date-invalid = Write a day like 2027-01-31, which lasts until its end in UTC, or a moment like 2027-01-31T12:00:00Z.
+
+err-unknown-consent = There is no consent “{ $given }”.
+rec-unknown-consent = See “hearken consent list”.
+
+err-ambiguous-consent = “{ $given }” could be more than one consent: { $candidates }
+rec-ambiguous-consent = Type more of the id.
+
+err-own-message = This message is your own: nobody has to agree to what you do with it.
+rec-own-message = Name a message that somebody else wrote.
+
+err-consent-invalid = Nothing was asked. Whom it is for and what for must have 1 to 1000 bytes each, and the end must lie ahead.
+rec-consent-invalid = Say shortly with --to and --for what you ask for, and choose a later --until or leave it out.
+
+err-consent-outdated = What you were asked about is not there any more as it was: the words have changed or are gone, or the time is up. Nothing was sent.
+rec-consent-outdated = Answer no, or have them ask again.
+
+err-consent-decided = This consent is decided already. Nothing was changed.
+rec-consent-decided = See “hearken consent list”. A yes can be taken back with “hearken consent withdraw”; after a no, have them ask again.
+
+err-not-consented = There is no consent for this: nobody has said yes, or it was taken back, is over, or was for other words. Nothing was sent.
+rec-not-consented = See “hearken consent list”, and ask again with “hearken consent ask”.
+
 ## Invitations
 
 err-invitation-expired = This invitation has expired.

@@ -84,6 +84,18 @@ arg-edit-text = The new text. Better give - and type it
 help-delete = Delete a message on this side
 arg-both = Delete a message of yours on both sides; a line that says so stays
 help-timer = Let what is written from now on disappear, on both sides
+arg-quote = Send what somebody else wrote, as this consent allows; should they take it back, it is deleted again
+
+help-consent = Ask before you give on what somebody wrote, and answer when you are asked
+help-consent-ask = Ask the author of a message
+arg-consent-ask-to = Whom you want to give it to
+arg-consent-ask-purpose = What for
+arg-until = Until when: a day like 2027-01-31, or a moment; without it, until they take it back
+help-consent-answer = Answer when you are asked
+arg-id = Id of the consent, or the first 4 or more characters of it
+arg-answer = yes or no
+help-consent-withdraw = Take a yes back; what was given on through the program is deleted
+help-consent-list = Show all that was asked
 arg-duration = How long it stays: 30m, 12h, 7d; or off
 
 ## Vault
@@ -101,7 +113,6 @@ arg-new-passphrase-fd = Read the new passphrase from this file descriptor
 ## Not built yet
 
 help-save = Not built yet: save a file that you received
-help-consent = Not built yet: ask before you quote somebody
 help-group = Not built yet: conversations of several people
 help-submit = Not built yet: report something to a desk, without a name
 help-case = Not built yet: see how your report goes on

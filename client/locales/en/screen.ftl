@@ -112,6 +112,18 @@ say-reply-to = answers { $id }
 say-reaction = { $emoji } to { $id }
 say-reaction-back = has taken back { $emoji } to { $id }
 
+say-no-consents = Nobody has asked for consent.
+say-consent = Consent
+say-consent-asked = asked
+say-consent-given = given
+say-consent-refused = refused
+say-consent-withdrawn = withdrawn
+say-consent-message = message:
+say-consent-to = to:
+say-consent-for = for:
+say-consent-until = until:
+say-consent-for-good = it is withdrawn
+
 say-out-of-time = The time was up before everything was done. Nothing is lost; run “hearken receive” again.
 say-nothing-new = Nothing new.
 say-following = Waiting for messages. Stop with Ctrl-C.

@@ -3,6 +3,7 @@
 //! A command's struct is its arguments; its `run` is the command. What every command needs stands in [`Context`].
 
 mod change;
+pub(crate) mod consent;
 mod contacts;
 mod history;
 mod init;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Delete(change::Delete),
     Timer(timer::Timer),
     #[command(subcommand)]
+    Consent(consent::Consent),
+    #[command(subcommand)]
     Vault(vault::Vault),
 }
 
@@ -104,6 +107,7 @@ impl Command {
             Self::Edit(_) => "edit",
             Self::Delete(_) => "delete",
             Self::Timer(_) => "timer",
+            Self::Consent(_) => "consent",
             Self::Vault(_) => "vault",
         }
     }
@@ -129,6 +133,7 @@ impl Command {
             Self::Edit(command) => command.run(context).await,
             Self::Delete(command) => command.run(context).await,
             Self::Timer(command) => command.run(context).await,
+            Self::Consent(command) => command.run(context).await,
             Self::Vault(command) => command.run(context).await,
         }
     }

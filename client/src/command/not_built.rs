@@ -13,10 +13,6 @@ use crate::language::Language;
 /// whole number.
 const USAGES: &[&str] = &[
     "save MESSAGE --out FILE",
-    "consent ask CONTACT --to WHOM --for WHAT [--until DATE] MESSAGE",
-    "consent answer ID ANSWER=yes|no",
-    "consent withdraw ID",
-    "consent list",
     "group create NAME [--policy POLICY] [--as PSEUDONYM] [--pairwise]",
     "group add GROUP CONTACT",
     "group accept GROUP [--as PSEUDONYM]",

@@ -211,7 +211,6 @@ mod tests {
             "hearken case rate --desk l 5",
             "hearken desk create Council --as Ada --threshold 2 --seat a=1 --seat b=1",
             "hearken desk status d c in-review",
-            "hearken consent ask bob --to w --for p m",
             "hearken vault panic-phrase",
             "hearken app --no-browser",
             "hearken contacts --proxy socks5://127.0.0.1:9050",

@@ -6,6 +6,7 @@ use rand_core::CryptoRng;
 use rusqlite::Transaction;
 
 use super::{Engine, Mode};
+use crate::consent::{ConsentId, ConsentState};
 use crate::conversation::Conversation;
 use crate::error::ClientError;
 use crate::message::MessageId;
@@ -90,6 +91,39 @@ impl Engine {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<MessageId, ClientError> {
         self.say(now, rng, |tx, rng| thread::set_timer(tx, of.thread(), seconds, now, rng))
+    }
+
+    /// As [`thread::ask`].
+    pub(crate) fn ask_consent(
+        &mut self,
+        of: Conversation,
+        ask: thread::Ask,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<ConsentId, ClientError> {
+        self.say(now, rng, |tx, rng| thread::ask(tx, of.thread(), ask, now, rng))
+    }
+
+    /// As [`thread::decide`].
+    pub(crate) fn decide_consent(
+        &mut self,
+        id: ConsentId,
+        decision: ConsentState,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<MessageId, ClientError> {
+        self.say(now, rng, |tx, rng| thread::decide(tx, id, decision, now, rng))
+    }
+
+    /// As [`thread::quote`].
+    pub(crate) fn quote(
+        &mut self,
+        id: ConsentId,
+        to: Conversation,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<MessageId, ClientError> {
+        self.say(now, rng, |tx, rng| thread::quote(tx, id, to.thread(), now, rng))
     }
 
     /// What is up goes, where anything is.

@@ -9,6 +9,7 @@
 //! and never by when it came, applies only to what its author may change, and is bounded in number.
 
 mod amendments;
+mod consents;
 mod reactions;
 mod receipts;
 mod search;
@@ -29,6 +30,7 @@ use crate::message::{Message, MessageId, MessageKind, MessageState, Notice};
 use crate::vault::VaultError;
 
 pub(crate) use amendments::{delete_for_all, delete_here, edit, sweep_early};
+pub(crate) use consents::{Ask, ask, check, consents, decide, quote};
 pub(crate) use reactions::{React, react};
 pub(crate) use receipts::{due_at, queue_due, ride, set_receipts};
 pub(crate) use search::search;
@@ -148,11 +150,10 @@ pub(crate) fn take(
         Body::Deletion(deletion) => amendments::take_deletion(tx, &head, &deletion, rng),
         Body::Timer(timer) => timer::take(tx, &head, timer, rng),
         Body::Receipts(_) => Ok(Taken::Lines(Vec::new())),
-        // Until they are built, as what this version does not know.
-        Body::ConsentAsked(_)
-        | Body::ConsentAnswered(_)
-        | Body::CopyWithdrawn(_)
-        | Body::File(_) => Ok(head.notice(tx, Notice::NeedsNewer, rng)?.into()),
+        Body::ConsentAsked(asked) => consents::take_asked(tx, &head, asked, rng),
+        Body::ConsentAnswered(answered) => consents::take_answered(tx, &head, &answered, rng),
+        // Until it is built, as what this version does not know.
+        Body::File(_) => Ok(head.notice(tx, Notice::NeedsNewer, rng)?.into()),
     }
 }
 

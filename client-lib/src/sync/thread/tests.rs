@@ -6,10 +6,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::*;
+use crate::consent::{ConsentId, ConsentState};
 use crate::sync::MIGRATIONS;
 use crate::sync::content::{Deletion, Edit, Reaction, Receipts};
 use crate::sync::records::{NewContact, Stage};
 use crate::vault::Vault;
+
+#[path = "vault_bytes.rs"]
+mod vault_bytes;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -508,4 +512,200 @@ fn a_reply_names_what_it_answers_and_a_reaction_taken_back_before_it_was_seen_is
     let unshown = messages::unshown(amina.vault.database(), NOW).unwrap();
     assert_eq!(unshown.len(), 1, "the answer");
     assert!(amina.line(id).reactions().is_empty());
+}
+
+// --- consent --------------------------------------------------------------------------------------
+
+fn asks(side: &mut Side, target: MessageId, until: Option<UnixMillis>) -> ConsentId {
+    let ask = Ask { target, audience: "the council".into(), purpose: "the hearing".into(), until };
+    side.does(|tx, thread, rng| super::ask(tx, thread, ask, NOW, rng)).unwrap()
+}
+
+fn decides(side: &mut Side, id: ConsentId, to: ConsentState) -> Result<MessageId, ClientError> {
+    side.does(|tx, _, rng| decide(tx, id, to, NOW, rng))
+}
+
+fn carry(from: &mut Side, to: &mut Side) {
+    for carried in from.sends() {
+        to.takes(&carried).unwrap();
+    }
+}
+
+fn state_of(side: &Side, id: ConsentId) -> ConsentState {
+    let all = consents(side.vault.database()).unwrap();
+    all.into_iter().find(|consent| consent.id() == id).unwrap().state()
+}
+
+/// Ben wrote something, and Amina asked whether she may give it on.
+fn asked(until: Option<UnixMillis>) -> (Side, Side, MessageId, ConsentId) {
+    asked_of(Side::new(2), until)
+}
+
+fn asked_of(mut ben: Side, until: Option<UnixMillis>) -> (Side, Side, MessageId, ConsentId) {
+    let mut amina = Side::new(1);
+    let id = ben.says("what I saw");
+    carry(&mut ben, &mut amina);
+    let consent = asks(&mut amina, id, until);
+    carry(&mut amina, &mut ben);
+    (amina, ben, id, consent)
+}
+
+fn may_give(side: &mut Side, id: ConsentId, now: UnixMillis) -> bool {
+    match side.does(|tx, _, _| check(tx, id, now)) {
+        Ok(words) => {
+            assert_eq!(*words, "what I saw");
+            true
+        }
+        Err(ClientError::NotConsented) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn words_are_given_on_after_a_yes_until_its_end_or_until_it_is_taken_back() {
+    let (mut amina, mut ben, _, consent) = asked(Some(later(1_000)));
+    assert!(!may_give(&mut amina, consent, NOW), "nobody has answered");
+    decides(&mut ben, consent, ConsentState::Given).unwrap();
+    carry(&mut ben, &mut amina);
+    assert!(may_give(&mut amina, consent, later(999)));
+    assert!(!may_give(&mut amina, consent, later(1_000)), "it is over");
+    assert!(matches!(
+        decides(&mut ben, consent, ConsentState::Refused),
+        Err(ClientError::ConsentDecided)
+    ));
+    decides(&mut ben, consent, ConsentState::Withdrawn).unwrap();
+    carry(&mut ben, &mut amina);
+    assert!(!may_give(&mut amina, consent, NOW));
+    assert_eq!(state_of(&amina, consent), ConsentState::Withdrawn);
+    assert_eq!(state_of(&ben, consent), ConsentState::Withdrawn);
+    // The other side answers for itself only, and the asker cannot answer for it.
+    assert!(matches!(
+        decides(&mut amina, consent, ConsentState::Given),
+        Err(ClientError::NotYours)
+    ));
+    let (mut amina, mut ben, _, consent) = asked(None);
+    decides(&mut ben, consent, ConsentState::Refused).unwrap();
+    carry(&mut ben, &mut amina);
+    assert!(!may_give(&mut amina, consent, NOW));
+}
+
+#[test]
+fn a_consent_is_for_the_words_that_were_asked_about_and_no_others() {
+    let (mut amina, mut ben, id, consent) = asked(None);
+    decides(&mut ben, consent, ConsentState::Given).unwrap();
+    carry(&mut ben, &mut amina);
+    assert!(may_give(&mut amina, consent, NOW), "control");
+    ben.edits(id, "what I saw, and who").unwrap();
+    carry(&mut ben, &mut amina);
+    assert!(!may_give(&mut amina, consent, NOW));
+    // A yes is not given to words that are not there any more.
+    let (mut amina, mut ben, id, consent) = asked(None);
+    ben.edits(id, "something else").unwrap();
+    assert!(matches!(
+        decides(&mut ben, consent, ConsentState::Given),
+        Err(ClientError::ConsentOutdated)
+    ));
+    decides(&mut ben, consent, ConsentState::Refused).unwrap();
+    let own = amina.says("mine");
+    let ask = |target, audience: &str, until| Ask {
+        target,
+        audience: audience.into(),
+        purpose: "x".into(),
+        until,
+    };
+    for (ask, wanted) in [
+        (ask(own, "x", None), ClientError::OwnMessage),
+        (ask(MessageId::from_bytes([9; 16]), "x", None), ClientError::UnknownMessage),
+        (ask(id, " ", None), ClientError::ConsentInvalid),
+        (ask(id, "x", Some(NOW)), ClientError::ConsentInvalid),
+    ] {
+        let refused = amina.does(|tx, thread, rng| super::ask(tx, thread, ask, NOW, rng));
+        assert_eq!(refused.unwrap_err().to_string(), wanted.to_string());
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_signed_by_the_one_key_over_this_question_changes_nothing() {
+    let (mut amina, mut ben, _, consent) = asked(None);
+    decides(&mut ben, consent, ConsentState::Given).unwrap();
+    let answer = ben.sends().remove(0);
+    let Content { order, body: Some(Body::ConsentAnswered(honest)), .. } =
+        Content::decode(&answer.bytes[..]).unwrap()
+    else {
+        panic!("an answer")
+    };
+    let mut changed = [(); 4].map(|()| honest.clone());
+    changed[0].signature[5] ^= 1;
+    changed[1].decision = ConsentState::Refused.number();
+    changed[2].public_key = vec![7; 32];
+    changed[3].public_key = Vec::new();
+    for answered in changed {
+        assert!(amina.takes(&content(1, order, Body::ConsentAnswered(answered))).is_none());
+        assert_eq!(state_of(&amina, consent), ConsentState::Asked);
+    }
+    // The asker's own question cannot be answered by whoever asked.
+    let lines = ben.takes(&content(2, u64::MAX, Body::ConsentAnswered(honest.clone()))).unwrap();
+    assert_eq!(lines[0].kind(), MessageKind::Notice(Notice::NotTheirs));
+    amina.takes(&answer).unwrap();
+    assert_eq!(state_of(&amina, consent), ConsentState::Given, "control");
+    assert!(amina.takes(&answer).unwrap().is_empty(), "once");
+    // Another key of the same person is refused, whatever it signs.
+    let (_, mut other, _, _) = asked_of(Side::new(99), None);
+    let question = consents(ben.vault.database()).unwrap().remove(0);
+    other
+        .vault
+        .database()
+        .execute(
+            "UPDATE consent SET id = ?1, hash = ?2, message = ?3",
+            [&question.id.as_bytes()[..], &question.hash[..], &question.message.as_bytes()[..]],
+        )
+        .unwrap();
+    decides(&mut other, consent, ConsentState::Refused).unwrap();
+    assert!(amina.takes(&other.sends()[0]).is_none());
+    assert_eq!(state_of(&amina, consent), ConsentState::Given);
+}
+
+#[test]
+fn a_withdrawal_that_comes_before_the_yes_holds() {
+    let (mut amina, mut ben, _, consent) = asked(None);
+    decides(&mut ben, consent, ConsentState::Given).unwrap();
+    let given = ben.sends().remove(0);
+    decides(&mut ben, consent, ConsentState::Withdrawn).unwrap();
+    carry(&mut ben, &mut amina);
+    amina.takes(&given).unwrap();
+    assert!(!may_give(&mut amina, consent, NOW));
+}
+
+#[test]
+fn a_withdrawal_has_the_copies_deleted_that_were_given_on() {
+    let (mut amina, mut ben, _, consent) = asked(None);
+    let cleo = ContactId::from_bytes([2; 16]);
+    let new = NewContact {
+        id: cleo,
+        name: Some("Cleo"),
+        stage: Stage::Invited,
+        link: None,
+        link_hash: [4; 32],
+        expires_hour: u32::MAX,
+    };
+    amina.vault.transaction(|tx| records::insert_contact(tx, &new)).unwrap();
+    let quotes =
+        |amina: &mut Side| amina.does(|tx, _, rng| quote(tx, consent, cleo.into(), NOW, rng));
+    assert!(matches!(quotes(&mut amina), Err(ClientError::NotConsented)));
+    decides(&mut ben, consent, ConsentState::Given).unwrap();
+    carry(&mut ben, &mut amina);
+    let copy = quotes(&mut amina).unwrap();
+    let to_cleo = |amina: &mut Side| {
+        let contact = core::mem::replace(&mut amina.contact, cleo);
+        let sent = amina.sends();
+        amina.contact = contact;
+        sent
+    };
+    let mut cleos = Side::new(3);
+    cleos.takes(&to_cleo(&mut amina)[0]).unwrap();
+    assert_eq!(cleos.line(copy).text(), "what I saw", "control");
+    decides(&mut ben, consent, ConsentState::Withdrawn).unwrap();
+    carry(&mut ben, &mut amina);
+    cleos.takes(&to_cleo(&mut amina)[0]).unwrap();
+    assert_eq!(cleos.line(copy).kind(), MessageKind::Notice(Notice::Deleted));
 }
