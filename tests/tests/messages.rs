@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hearken_tests::people::{amina_and_ben, done, refused, texts};
+use hearken_tests::people::{amina_and_ben, done, meet, person, refused, texts};
 use hearken_tests::programs::{Person, Relay};
 use serde_json::Value;
 
@@ -115,6 +115,66 @@ fn a_conversation_with_everything_that_can_be_said_in_one() {
     sent(&amina, &["send", "Ben", "this stays"]);
     let stays = comes(&ben, "text");
     assert_eq!((&stays["text"], stays.get("expires_at")), (&"this stays".into(), None));
+}
+
+#[test]
+fn consent_is_asked_given_used_and_taken_back_at_everyone_who_got_a_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Relay::start(&folder.path().join("relay")).unwrap();
+    let [amina, ben] = amina_and_ben(folder.path(), relay.address());
+    let cleo = person(folder.path(), "cleo", &[relay.address()]);
+    meet(("Cleo", &amina), ("Amina", &cleo));
+    let id = sent(&ben, &["send", "Amina", "what I saw"]);
+    comes(&amina, "text");
+    let own = sent(&amina, &["send", "Ben", "thank you"]);
+    let ask = |message: &str| {
+        let words =
+            ["consent", "ask", "Ben", "--to", "the council", "--for", "the hearing", message];
+        amina.run(&words).unwrap()
+    };
+    refused(&ask(&own), 1, "own-message");
+    let asked = ask(&id[..12]);
+    let asked = asked.line().unwrap();
+    assert_eq!((&asked["state"], &asked["delivery"]), (&"asked".into(), &"sent".into()));
+    let consent = asked["consent"].as_str().unwrap();
+    let came = comes(&ben, "consent");
+    for (key, value) in [
+        ("consent", consent),
+        ("consent_state", "asked"),
+        ("to", "the council"),
+        ("for", "the hearing"),
+        ("from", "Amina"),
+    ] {
+        assert_eq!(came[key], value, "{key}");
+    }
+    refused(&amina.run(&["send", "Cleo", "--quote", consent]).unwrap(), 1, "not-consented");
+    refused(&amina.run(&["consent", "answer", consent, "yes"]).unwrap(), 1, "not-yours");
+    refused(&ben.run(&["consent", "withdraw", consent]).unwrap(), 1, "consent-decided");
+    assert_eq!(says(&ben, &["consent", "answer", &consent[..8], "yes"])["state"], "given");
+    assert_eq!(comes(&amina, "consent")["consent_state"], "given");
+    let copy = sent(&amina, &["send", "Cleo", "--quote", consent]);
+    assert_eq!(comes(&cleo, "text")["text"], "what I saw");
+    assert_eq!(says(&ben, &["consent", "withdraw", consent])["state"], "withdrawn");
+    // The asker's program tells everyone who got a copy, in the sync in which it hears of it or the next.
+    done(&amina.run(&["receive"]).unwrap());
+    done(&amina.run(&["receive"]).unwrap());
+    let gone = comes(&cleo, "notice");
+    assert_eq!((&gone["message"], &gone["notice"]), (&copy.into(), &"deleted".into()));
+    refused(&amina.run(&["send", "Cleo", "--quote", consent]).unwrap(), 1, "not-consented");
+    for person in [&amina, &ben] {
+        let listed = says(person, &["consent", "list"]);
+        assert_eq!(
+            (&listed["state"], &listed["message"]),
+            (&"withdrawn".into(), &id.clone().into())
+        );
+    }
+    refused(&ben.run(&["consent", "answer", "abcdef", "no"]).unwrap(), 1, "unknown-consent");
+    let until = ["--until", "yesterday", &id];
+    let words = [&["consent", "ask", "Ben", "--to", "x", "--for", "y"][..], &until].concat();
+    refused(&amina.run(&words).unwrap(), 2, "date-invalid");
+    let until = ["--until", "2020-01-01", &id];
+    let words = [&["consent", "ask", "Ben", "--to", "x", "--for", "y"][..], &until].concat();
+    refused(&amina.run(&words).unwrap(), 1, "consent-invalid");
 }
 
 #[test]

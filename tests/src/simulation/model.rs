@@ -230,7 +230,7 @@ impl Model {
                 if of.torn.is_none() && own.next().is_none_or(|own| own.id != line.id()) {
                     return Err(Broken::OwnHistory(format!("{who}: {:?}", line.text())));
                 }
-                if line.state() == MessageState::Sent {
+                if matches!(line.state(), MessageState::Sent | MessageState::Delivered) {
                     view.sent.insert(line.id());
                 } else if view.sent.contains(&line.id()) {
                     return Err(Broken::StateWentBack(line.text().to_owned()));
@@ -324,10 +324,11 @@ impl Model {
     }
 }
 
-/// How many blobs a text becomes: its content is the text, the time (7 bytes) and three tags with lengths.
+/// How many blobs a text becomes: its content is the version (2 bytes), the time (7), and the text in two tags with
+/// lengths, the outer one of 2 bytes. Receipts ride only where that needs no blob more.
 fn parts(text: &str) -> usize {
     let tagged = |len: usize| 1 + if len < 128 { 1 } else { 2 } + len;
-    (7 + tagged(tagged(text.len()))).div_ceil(BODY_MAX - FRAGMENT_OVERHEAD)
+    (2 + 7 + 1 + tagged(tagged(text.len()))).div_ceil(BODY_MAX - FRAGMENT_OVERHEAD)
 }
 
 fn summary(line: &Message) -> (MessageId, u32) {

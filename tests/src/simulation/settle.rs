@@ -18,6 +18,8 @@ const UNSETTLING: [Fault; 4] =
     [Fault::ClockSkew, Fault::Garbled, Fault::Forged, Fault::BlobExpired];
 /// Longer than anybody waits before they try again by themselves.
 const UNDISTURBED_MS: u64 = 15 * 60_000;
+/// Longer than a receipt waits.
+const RECEIPTS_MS: u64 = 11 * 60_000;
 /// After this long no relay's clock is behind what it said under a wrong one.
 const CLOCKS_MS: u64 = 5 * 3_600_000;
 
@@ -46,6 +48,9 @@ impl World {
         // What is told when a watch begins is told again: a claim that was refused meanwhile.
         self.sleep(60_000)?;
         self.write_to_all()?;
+        self.rounds()?;
+        // Receipts of that have all gone after ten minutes, and are answered by none.
+        self.pass(self.now + RECEIPTS_MS)?;
         self.rounds()?;
         self.look_all()?;
         for at in 0..self.model.conversations.len() {
