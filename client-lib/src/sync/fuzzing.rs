@@ -12,10 +12,11 @@ use rusqlite::types::Value;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::content::{Body, Content, Text, VERSION};
+use super::content::{self, Body, Content, Text, VERSION};
 use super::conversation::{self, Received};
 use super::packet::{Fragment, Introduction, MailboxCard, Packet};
 use super::records::{self, NewContact, Stage};
+use super::thread::Arrived;
 use super::{COPIES, MIGRATIONS, messages, outbox, thread};
 use crate::contact::ContactId;
 use crate::conversation::ThreadKind;
@@ -64,6 +65,145 @@ pub fn text(sent_at_ms: u64, text: &str) -> Vec<u8> {
     let text = Text { text: text.to_owned(), reply_to: Vec::new() };
     Content { version: VERSION, sent_at_ms, body: Some(Body::Text(text)), ..Content::default() }
         .encode_to_vec()
+}
+
+/// What can be said of the message `target`: the kind is one of nine, `flag` and `words` are what it has of such.
+#[must_use]
+pub fn said(kind: u8, order: u64, target: &[u8], words: &str, flag: bool) -> Vec<u8> {
+    let (target, text) = (target.to_vec(), words.to_owned());
+    let seconds = u32::try_from(order & 0xffff).unwrap_or(0);
+    let body = match kind % 9 {
+        0 => Body::Text(Text { text, reply_to: if flag { target } else { Vec::new() } }),
+        1 => Body::Reaction(content::Reaction { target, emoji: text, withdrawn: flag }),
+        2 => Body::Edit(content::Edit { target, text }),
+        3 => Body::Deletion(content::Deletion { target }),
+        4 => Body::Timer(content::Timer { seconds }),
+        5 => Body::ConsentAsked(content::ConsentAsked {
+            target,
+            hash: vec![7; if flag { 32 } else { 31 }],
+            audience: text.clone(),
+            purpose: text,
+            until_ms: order,
+        }),
+        6 => Body::ConsentAnswered(content::ConsentAnswered {
+            id: target,
+            decision: seconds % 5,
+            public_key: vec![1; 32],
+            signature: vec![2; 64],
+        }),
+        7 => Body::File(content::File {}),
+        _ => Body::Receipts(content::Receipts {}),
+    };
+    let content = Content {
+        version: if flag && kind > 200 { VERSION + 1 } else { VERSION },
+        sent_at_ms: order,
+        order,
+        expires_after_s: if flag { 0 } else { seconds },
+        receipts: if kind > 100 { [1; 16].to_vec() } else { Vec::new() },
+        body: Some(body),
+    };
+    content.to_bytes().to_vec()
+}
+
+/// A conversation in a vault, into which contents come as from a contact.
+pub struct Talk {
+    vault: Vault,
+    contact: ContactId,
+    own: MessageId,
+}
+
+impl Talk {
+    /// One in which this side has said `words`.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn new(words: &str, rng: &mut dyn CryptoRng) -> Result<Self, VaultError> {
+        let mut vault = Vault::open_in_memory(MIGRATIONS)?;
+        let contact = ContactId::from_bytes([1; 16]);
+        let new = NewContact {
+            id: contact,
+            name: None,
+            stage: Stage::Invited,
+            link: None,
+            link_hash: [3; 32],
+            expires_hour: u32::MAX,
+        };
+        let own = vault.transaction(|tx| {
+            records::insert_contact(tx, &new)?;
+            thread::say_text(tx, contact.into(), words, None, UnixMillis(0), rng)
+        });
+        let own = own.map_err(|error| match error {
+            ClientError::Vault(error) => error,
+            _ => VaultError::damaged_record(),
+        })?;
+        Ok(Self { vault, contact, own })
+    }
+
+    /// The message that this side said.
+    #[must_use]
+    pub fn own(&self) -> [u8; 16] {
+        *self.own.as_bytes()
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn own_words(&self, now: UnixMillis) -> Result<Option<String>, VaultError> {
+        let message = messages::message(self.vault.database(), self.contact.into(), self.own, now)?;
+        Ok(message.map(|message| message.text))
+    }
+
+    /// Takes a content, and lets go of what is up.
+    ///
+    /// # Errors
+    /// [`VaultError`]: nothing that somebody sends may be one.
+    pub fn take(
+        &mut self,
+        id: [u8; 16],
+        bytes: &[u8],
+        now: UnixMillis,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), VaultError> {
+        let arrived = Arrived {
+            thread: self.contact.into(),
+            with: ThreadKind::Contact,
+            author: self.contact.into(),
+            id: MessageId::from_bytes(id),
+            bytes,
+        };
+        self.vault.transaction(|tx| {
+            thread::take(tx, arrived, now, rng)?;
+            thread::queue_due(tx, now, rng)?;
+            messages::sweep(tx, now)
+        })
+    }
+
+    /// Reads everything back, and counts the rows of everything that somebody's contents leave.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn look(&self, now: UnixMillis) -> Result<usize, VaultError> {
+        let db = self.vault.database();
+        messages::history(db, self.contact.into(), usize::MAX, now)?;
+        messages::unshown(db, now)?;
+        thread::search(db, "word", now)?;
+        thread::consents(db)?;
+        thread::timer(db, self.contact.into())?;
+        Ok(db.query_row(
+            "SELECT (SELECT count(*) FROM message) + (SELECT count(*) FROM early)
+                 + (SELECT count(*) FROM receipt) + (SELECT count(*) FROM consent)
+                 + (SELECT count(*) FROM signer)",
+            [],
+            |row| row.get(0),
+        )?)
+    }
+}
+
+impl core::fmt::Debug for Talk {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Talk(..)")
+    }
 }
 
 /// A copy of a vault that is made in `home`, in which one contact wrote `text`.

@@ -167,6 +167,7 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("client-packet", sync::introduction(&[1; 32], Some(("hearken://a@b:1", &[2; 32])))),
         ("client-packet", sync::text(NOW.0, "hello")),
     ];
+    all.extend((0..9).map(|kind| ("client-packet", sync::said(kind, 3, &[1; 16], "yes", true))));
     for kind in 0..3 {
         let mut header = vec![1; 53 + if kind == 0 { 0 } else { 1_184 }];
         header[52] = 0;

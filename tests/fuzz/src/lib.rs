@@ -17,6 +17,7 @@
 
 mod choices;
 mod client;
+mod client_content;
 mod client_copy;
 mod client_core;
 mod proto_seal;
@@ -64,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     target("client-slots", client::slots, 916),
     target("client-copy", client_copy::copy, 256),
     target("client-packet", client::packet, 1_161),
+    target("client-content", client_content::said, 512),
     target("client-records", client_core::damaged_records, 256),
     target("client-inbox", client_core::hostile_peer, 512),
     target("client-core", client_core::events, 512),

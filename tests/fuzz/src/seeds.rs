@@ -8,6 +8,7 @@ use rand_core::{Rng, SeedableRng};
 pub fn all() -> Vec<(&'static str, usize, Vec<u8>)> {
     let mut all = crate::proto_wire::seeds();
     all.extend(crate::client::seeds());
+    all.extend(crate::client_content::seeds());
     all.extend(crate::client_copy::seeds());
     all.extend(crate::relay::seeds());
     all.extend(sequences());
@@ -34,7 +35,14 @@ fn sequences() -> Vec<(&'static str, Vec<u8>)> {
             [&[1][..], &[20, 0, 7, 0, 255, 208, 255], &[40, 9, 255, 208].repeat(3)].concat(),
         ),
     ];
-    for target in ["relay-core", "client-core", "client-inbox", "client-records", "proto-seal"] {
+    for target in [
+        "relay-core",
+        "client-core",
+        "client-inbox",
+        "client-content",
+        "client-records",
+        "proto-seal",
+    ] {
         for seed in 0..6 {
             let mut bytes = vec![0; 40 + 30 * usize::from(seed)];
             ChaCha20Rng::from_seed([seed; 32]).fill_bytes(&mut bytes);

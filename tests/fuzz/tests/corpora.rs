@@ -137,6 +137,7 @@ const CLIENT: &[&str] = &[
     "client-slots",
     "client-copy",
     "client-packet",
+    "client-content",
     "client-records",
 ];
 

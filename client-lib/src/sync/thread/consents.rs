@@ -204,7 +204,7 @@ pub(super) fn take_asked(
     }
     // A message that this side has not, or not any more, may be its own: the answer looks again.
     let known = messages::known(tx, head.thread, target)?;
-    let author = known.map_or(None, |known| known.author);
+    let author = known.and_then(|known| known.author);
     if author.is_some() && author == head.author {
         return Ok(Taken::Malformed);
     }
@@ -352,10 +352,10 @@ fn withdraw_copies(
     for row in rows.collect::<Result<Vec<_>, _>>()? {
         let (thread, message) =
             (ThreadId::from_bytes(id16(&row.0)?), MessageId::from_bytes(id16(&row.1)?));
-        match amendments::delete_for_all(tx, thread, message, now, rng) {
-            Err(ClientError::Vault(error)) => return Err(error),
-            // Deleted or gone already, or nobody who is written to any more.
-            Ok(_) | Err(_) => {}
+        let told = amendments::delete_for_all(tx, thread, message, now, rng);
+        // Any other error: deleted or gone already, or nobody who is written to any more.
+        if let Err(ClientError::Vault(error)) = told {
+            return Err(error);
         }
     }
     Ok(())
