@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! Two examples to copy: `examples/send_and_receive.rs` and `examples/echo_bot.rs`.
+//! Examples to copy: `examples/send_and_receive.rs`, `examples/echo_bot.rs` and `examples/messages.rs`.
 #![forbid(unsafe_code)]
 
 pub(crate) mod carrier;

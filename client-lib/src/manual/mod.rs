@@ -9,7 +9,8 @@
 //! # Sent, queued, arrived
 //! [`Client::send_text`](crate::Client::send_text) returns once the text and its exact ciphertexts are durable in the
 //! vault. From then on it goes out in order, and a retry sends the same bytes. *Sent* means that the relay has
-//! acknowledged every cell as durable. Nobody but the other person can say that it was read, and nobody does here.
+//! acknowledged every cell as durable, *delivered* that the other program has it. Nobody but the other person can say that
+//! it was read, and nobody does here. What can be made of a message afterwards, and what deletion means: [`messages`].
 //!
 //! What comes is stored before it is acknowledged, and stays *new* until
 //! [`Client::mark_shown`](crate::Client::mark_shown): show first, mark then.
@@ -32,3 +33,5 @@
 //! Every change of a conversation is one transaction: ratchet state with the ciphertext or plaintext that it belongs
 //! to. A kill at any moment repeats work and loses nothing. A vault copied back from a backup repeats no key either:
 //! each message key is bound to 32 fresh random bytes in its blob.
+
+pub mod messages;

@@ -3,8 +3,8 @@
 //!
 //! Every text is read; there is no index. An index of words would be a second copy of everything that was ever written,
 //! in which what was deleted lingers and what lies under a day's key must not stand, and it finds no word within the text
-//! of a language that is written without spaces. 100,000 texts take about as long as opening the vault does (the figure
-//! and its command: `tests/RUNS.md`).
+//! of a language that is written without spaces. 100,000 texts take about a tenth of a second (the test in `tests.rs`
+//! says how long).
 
 use hearken_proto::time::UnixMillis;
 use rusqlite::Connection;

@@ -709,3 +709,41 @@ fn a_withdrawal_has_the_copies_deleted_that_were_given_on() {
     cleos.takes(&to_cleo(&mut amina)[0]).unwrap();
     assert_eq!(cleos.line(copy).kind(), MessageKind::Notice(Notice::Deleted));
 }
+
+/// 2,000 texts, or 100,000 with HEARKEN_LONG=1: says how long a search of all took, in a vault on disk.
+#[test]
+#[allow(clippy::print_stdout, clippy::disallowed_methods, reason = "it says what it measured")]
+fn a_search_reads_every_text_and_finds_those_that_have_the_words() {
+    let long = std::env::var("HEARKEN_LONG").is_ok_and(|value| value == "1");
+    let count: u32 = if long { 100_000 } else { 2_000 };
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let cost = crate::vault::KdfCost::MINIMUM;
+    let (vault, _) = Vault::create(folder.path(), b"x", cost, MIGRATIONS, &mut rng).unwrap();
+    let mut side = Side::over(vault, 1);
+    let (contact, rng) = (side.contact, &mut side.rng);
+    side.vault
+        .transaction(|tx| {
+            for n in 0..count {
+                let text = match n % 1_000 {
+                    7 => format!("Число {n}: ВСТРЕЧА у моста"),
+                    _ => format!("number {n}, and some words about nothing, as people write them"),
+                };
+                let head = own_head(contact.into(), ThreadKind::Contact, 0, 0, NOW, rng);
+                messages::insert(tx, &head.line(MessageKind::Text, &text, None), true, rng)?;
+            }
+            Ok::<_, VaultError>(())
+        })
+        .unwrap();
+    let db = side.vault.database();
+    let begun = std::time::Instant::now();
+    let found = search(db, "встреча  МОСТ", NOW).unwrap();
+    println!("{count} texts searched in {} ms", begun.elapsed().as_millis());
+    assert_eq!(found.len(), usize::try_from(count / 1_000).unwrap());
+    assert_eq!(
+        search(db, "number nothing 1999", NOW).unwrap().len(),
+        if long { 10 + 1 } else { 1 }
+    );
+    assert_eq!(search(db, "nothing", NOW).unwrap().len(), 1_000, "the newest thousand");
+    assert!(search(db, "  ", NOW).unwrap().is_empty());
+}
