@@ -1,5 +1,6 @@
 //! Decoders that are private otherwise, for `tests/fuzz`. Not part of the interface, and without promise of stability.
 
+pub use crate::clean::fuzzing as clean;
 pub use crate::handshake::fuzzing as handshake;
 pub use crate::ratchet::fuzzing as ratchet;
 pub use crate::sync::fuzzing as sync;

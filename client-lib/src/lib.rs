@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod carrier;
+pub mod clean;
 mod client;
 mod consent;
 mod contact;

@@ -18,6 +18,7 @@
 mod choices;
 mod client;
 mod client_content;
+mod client_clean;
 mod client_copy;
 mod client_core;
 mod proto_seal;
@@ -63,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     target("client-header", client::header, 1_237),
     target("client-state", client::state, 16_384),
     target("client-slots", client::slots, 916),
+    target("client-clean", client_clean::clean, 65_536),
     target("client-copy", client_copy::copy, 256),
     target("client-packet", client::packet, 1_161),
     target("client-content", client_content::said, 512),

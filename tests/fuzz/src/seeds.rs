@@ -9,6 +9,7 @@ pub fn all() -> Vec<(&'static str, usize, Vec<u8>)> {
     let mut all = crate::proto_wire::seeds();
     all.extend(crate::client::seeds());
     all.extend(crate::client_content::seeds());
+    all.extend(crate::client_clean::seeds());
     all.extend(crate::client_copy::seeds());
     all.extend(crate::relay::seeds());
     all.extend(sequences());
