@@ -135,6 +135,7 @@ const CLIENT: &[&str] = &[
     "client-header",
     "client-state",
     "client-slots",
+    "client-clean",
     "client-copy",
     "client-packet",
     "client-content",
