@@ -70,21 +70,34 @@ fn a_payload_of_every_command() {
     let object = |step| C::ObjectPut(ObjectPut { step: Some(step) });
     let create =
         Create { claim_public_key: key(1), sender_public_key: key(2), proof_of_work: u64::MAX };
+    let feed_create = FeedCreate {
+        write_public_key: key(7),
+        kind: FeedKind::Group.into(),
+        proof_of_work: u64::MAX - 1,
+    };
     let mut golden = Golden::new();
     for (name, command) in [
         ("Create", C::Create(create)),
         ("Claim", C::Claim(Claim { sender_public_key: key(3) })),
         ("Put", C::Put(Put { put_id: key(4) })),
         ("Get", C::Get(Get { after: 1 << 40, max: 16 })),
-        ("Watch", C::Watch(Watch { after: 300 })),
-        ("Ack", C::Ack(Ack { cursor: 301 })),
+        ("Watch", C::Watch(Watch { after: 300, feed: false })),
+        ("Ack", C::Ack(Ack { cursor: 301, feed: false })),
         ("Delete", C::Delete(Delete { role: Role::Receive.into() })),
         ("ObjectPut, declaration", object(Step::Declaration(declaration))),
         ("ObjectPut, chunk", object(Step::Chunk(ObjectChunk { index: 63 }))),
         ("ObjectGet", C::ObjectGet(ObjectGet { object_id: key(5), first: 16, max: 16 })),
         ("Ping", C::Ping(Ping {})),
+        ("Watch, feed", C::Watch(Watch { after: 302, feed: true })),
+        ("Ack, feed", C::Ack(Ack { cursor: 303, feed: true })),
+        ("FeedCreate", C::FeedCreate(feed_create)),
+        ("FeedPut", C::FeedPut(FeedPut { put_id: key(4), names_object: false })),
+        ("FeedPut, names", C::FeedPut(FeedPut { put_id: key(4), names_object: true })),
+        ("FeedGet", C::FeedGet(FeedGet { after: 1 << 41, max: 15 })),
+        ("FeedDelete", C::FeedDelete(FeedDelete {})),
     ] {
-        let blob = (name == "Put" || name == "ObjectPut, chunk").then(blob);
+        let has_blob = ["Put", "ObjectPut, chunk", "FeedPut", "FeedPut, names"].contains(&name);
+        let blob = has_blob.then(blob);
         let auth = Auth { role: Role::Write.into(), public_key: key(8), mac: key(9) };
         let command = Command { auth: Some(auth), command: Some(command) };
         let payload = Payload::of_command(&command, blob.as_ref()).unwrap();

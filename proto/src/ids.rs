@@ -80,6 +80,16 @@ id!(
     b"hearken/1 object id"
 );
 id!(
+    /// A feed as its readers know it: the hash of the X25519 public key that may read it.
+    FeedId,
+    b"hearken/1 feed id"
+);
+id!(
+    /// A feed as its writers know it: the hash of the X25519 public key that may put entries.
+    FeedWriterId,
+    b"hearken/1 feed writer id"
+);
+id!(
     /// A blob as its writer names it in `Put`: the hash of its 2,400 bytes, so a repeated `Put` is recognised.
     PutId,
     b"hearken/1 put id"
@@ -129,6 +139,8 @@ mod tests {
             *SendId::of(&[1; 32]).as_bytes(),
             *ClaimId::of(&[1; 32]).as_bytes(),
             *ObjectId::of(&[1; 32]).as_bytes(),
+            *FeedId::of(&[1; 32]).as_bytes(),
+            *FeedWriterId::of(&[1; 32]).as_bytes(),
             *PutId::of(&[1; 32]).as_bytes(),
             *Fingerprint::of(&[1; 32]).as_bytes(),
         ];

@@ -108,6 +108,8 @@ pub const FORWARD_CELLS_MAX: usize = 131_072;
 pub const SESSION_CELLS_BEFORE_OPEN: u32 = 16;
 /// Sessions that may watch one mailbox: an old one, its successor, and two left over from a network that went away.
 pub const WATCHES_PER_MAILBOX_MAX: usize = 4;
+/// Sessions that may watch one feed: four, as of a mailbox, for each of 256 members.
+pub const WATCHES_PER_FEED_MAX: usize = 256 * WATCHES_PER_MAILBOX_MAX;
 /// Sessions of a link that only read objects.
 pub const READERS_PER_LINK_MAX: usize = UNPROVEN_PER_LINK_MAX;
 /// Sessions in all that only read objects.
@@ -164,6 +166,20 @@ pub const OBJECT_CHUNKS_MAX: u32 = 8_192;
 pub const OBJECT_TTL_HOURS_MAX: u32 = BLOB_TTL_DAYS * 24;
 /// Hours after its last chunk that an unfinished object goes.
 pub const OBJECT_UNFINISHED_HOURS: u32 = 1;
+/// Days for which an entry of a group's feed is kept: as long as a blob. A member who was away longer is added anew.
+pub const FEED_GROUP_ENTRY_DAYS: u32 = BLOB_TTL_DAYS;
+/// Days for which an entry of a case's feed is kept: promised feedback (3 months), an appeal and its answer, four times.
+pub const FEED_CASE_ENTRY_DAYS: u32 = 400;
+/// Days after its last entry that a feed goes: no entry outlives its feed.
+pub const FEED_IDLE_DAYS: u32 = 400;
+/// Entries of a feed by default: as many blobs as the largest object, 20 MB; 32 a member where there are 256.
+pub const FEED_ENTRIES_MAX: u32 = 8_192;
+/// Entries that name an object and that a feed takes beyond that: however many messages somebody put, two commits of
+/// each of 256 members still get in, so that a group can move on to its next feed.
+pub const FEED_NAMING_RESERVE: u32 = 512;
+/// Chunks of an object that an entry may name, since all may have to be moved in one commit: 1.2 MB, four times the
+/// largest commit (256 members in a tree without a secret: 256 ciphertexts of 1,200).
+pub const FEED_OBJECT_CHUNKS_MAX: u32 = 512;
 /// The hardest proof of work that a client does: more would drain an old phone.
 pub const POW_BITS_MAX: u32 = 26;
 
@@ -195,6 +211,10 @@ const _: () = {
     assert!(TEXT_MAX.div_ceil(1_024) * 2 <= MAILBOX_BLOBS_MAX as usize);
     assert!(SESSION_CELLS_MAX == 1_048_576);
     assert!(OBJECT_TTL_HOURS_MAX == 504 && SKIPPED_DAYS_MAX == 22 && TEXT_MAX == 262_144);
+    assert!(FEED_GROUP_ENTRY_DAYS <= FEED_IDLE_DAYS && FEED_CASE_ENTRY_DAYS <= FEED_IDLE_DAYS);
+    assert!(FEED_ENTRIES_MAX == 32 * 256 && FEED_NAMING_RESERVE == 2 * 256);
+    assert!(FEED_OBJECT_CHUNKS_MAX as usize * BLOB_LEN >= 4 * 256 * 1_200);
+    assert!(WATCHES_PER_FEED_MAX == 1_024);
     assert!(SESSION_MINUTES_MIN < SESSION_MINUTES_MAX);
     assert!(INFO_MINUTES * 2 < INFO_VALID_MINUTES);
     assert!(ROUTE_QUEUE_BACK_MAX == 32);

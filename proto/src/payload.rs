@@ -176,7 +176,7 @@ impl fmt::Debug for Payload {
 
 fn command_has_blob(command: &Command) -> bool {
     match &command.command {
-        Some(command::Command::Put(_)) => true,
+        Some(command::Command::Put(_) | command::Command::FeedPut(_)) => true,
         Some(command::Command::ObjectPut(put)) => {
             matches!(put.step, Some(object_put::Step::Chunk(_)))
         }
@@ -195,14 +195,16 @@ fn reply_has_blob(reply: &Reply) -> bool {
 mod tests {
     use super::*;
     use crate::wire::{
-        Auth, Delivery, Empty, ObjectChunk, ObjectChunkRead, ObjectDeclaration, ObjectPut, Ping,
-        Put,
+        Auth, Delivery, Empty, FeedGet, FeedPut, ObjectChunk, ObjectChunkRead, ObjectDeclaration,
+        ObjectPut, Ping, Put,
     };
 
     #[test]
     fn a_blob_comes_with_the_messages_that_have_one_and_with_no_other() {
         for (command, has_blob) in [
             (command::Command::Put(Put { put_id: vec![1; 32] }), true),
+            (command::Command::FeedPut(FeedPut::default()), true),
+            (command::Command::FeedGet(FeedGet { after: 1, max: 1 }), false),
             (object_put(object_put::Step::Chunk(ObjectChunk { index: 1 })), true),
             (object_put(object_put::Step::Declaration(ObjectDeclaration::default())), false),
             (command::Command::ObjectPut(ObjectPut { step: None }), false),
@@ -231,13 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_command_with_a_blob_has_its_proof_beside_it() {
-        let auth = Auth { role: 2, public_key: vec![1; 32], mac: vec![2; 32] };
-        let put = command::Command::Put(Put { put_id: vec![3; 32] });
-        let command = Command { auth: Some(auth), command: Some(put) };
-        assert!(command.encoded_len() <= COMMAND_WITH_BLOB_MAX);
-        let payload = Payload::of_command(&command, Some(&blob())).unwrap();
-        assert_eq!(payload.command().unwrap(), (command, Some(blob())));
+    fn the_longest_commands_with_a_blob_have_their_proof_beside_them() {
+        let put_id = vec![3; 32];
+        for put in [
+            command::Command::Put(Put { put_id: put_id.clone() }),
+            command::Command::FeedPut(FeedPut { put_id, names_object: true }),
+        ] {
+            let auth = Auth { role: 6, public_key: vec![1; 32], mac: vec![2; 32] };
+            let command = Command { auth: Some(auth), command: Some(put) };
+            assert!(command.encoded_len() <= COMMAND_WITH_BLOB_MAX);
+            let payload = Payload::of_command(&command, Some(&blob())).unwrap();
+            assert_eq!(payload.command().unwrap(), (command, Some(blob())));
+        }
     }
 
     #[test]

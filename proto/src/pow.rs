@@ -19,6 +19,8 @@ pub enum Purpose {
     Mailbox = 1,
     /// `ObjectPut`.
     Object = 2,
+    /// `FeedCreate`.
+    Feed = 3,
 }
 
 /// What is proven.
@@ -28,9 +30,9 @@ pub struct Challenge<'a> {
     pub purpose: Purpose,
     /// At which relay, in which key epoch.
     pub context: &'a RouteContext,
-    /// Id of the mailbox or object.
+    /// Id of the mailbox, object or feed.
     pub object_id: &'a [u8; 32],
-    /// Declared size: chunks of an object, else 0.
+    /// Declared size: chunks of an object, days that a feed keeps its entries, else 0.
     pub size: u32,
 }
 
@@ -120,6 +122,7 @@ mod tests {
         let (relay, epoch) = (self::context(9, 2), self::context(1, 9));
         for other in [
             Challenge { purpose: Purpose::Mailbox, ..challenge },
+            Challenge { purpose: Purpose::Feed, ..challenge },
             Challenge { context: &relay, ..challenge },
             Challenge { context: &epoch, ..challenge },
             Challenge { object_id: &[9; 32], ..challenge },

@@ -26,7 +26,7 @@ proptest! {
 
     #[test]
     fn a_command_is_read_as_it_was_written(command in a_command(), blob in a_blob()) {
-        let has_blob = matches!(&command.command, Some(C::Put(_)))
+        let has_blob = matches!(&command.command, Some(C::Put(_) | C::FeedPut(_)))
             || matches!(&command.command, Some(C::ObjectPut(put)) if matches!(put.step, Some(Step::Chunk(_))));
         let blob = has_blob.then_some(blob);
         let payload = Payload::of_command(&command, blob.as_ref()).unwrap();
@@ -173,8 +173,15 @@ fn a_command() -> impl Strategy<Value = Command> {
         a_key().prop_map(|key| C::Claim(Claim { sender_public_key: key })),
         a_key().prop_map(|id| C::Put(Put { put_id: id })),
         (any::<u64>(), any::<u32>()).prop_map(|(after, max)| C::Get(Get { after, max })),
-        any::<u64>().prop_map(|after| C::Watch(Watch { after })),
-        any::<u64>().prop_map(|cursor| C::Ack(Ack { cursor })),
+        (any::<u64>(), any::<bool>()).prop_map(|(after, feed)| C::Watch(Watch { after, feed })),
+        (any::<u64>(), any::<bool>()).prop_map(|(cursor, feed)| C::Ack(Ack { cursor, feed })),
+        (a_key(), any::<i32>(), any::<u64>()).prop_map(|(write, kind, work)| {
+            C::FeedCreate(FeedCreate { write_public_key: write, kind, proof_of_work: work })
+        }),
+        (a_key(), any::<bool>())
+            .prop_map(|(put_id, names)| { C::FeedPut(FeedPut { put_id, names_object: names }) }),
+        (any::<u64>(), any::<u32>()).prop_map(|(after, max)| C::FeedGet(FeedGet { after, max })),
+        Just(C::FeedDelete(FeedDelete {})),
         any::<i32>().prop_map(|role| C::Delete(Delete { role })),
         (any::<u32>(), a_key(), any::<u32>(), any::<u64>()).prop_map(
             move |(chunks, root, hours, work)| {
@@ -191,7 +198,7 @@ fn a_command() -> impl Strategy<Value = Command> {
             .prop_map(|(id, first, max)| C::ObjectGet(ObjectGet { object_id: id, first, max })),
         Just(C::Ping(Ping {})),
     ];
-    let auth = proptest::option::of((1i32..=4, a_key(), a_key()))
+    let auth = proptest::option::of((1i32..=6, a_key(), a_key()))
         .prop_map(|auth| auth.map(|(role, public_key, mac)| Auth { role, public_key, mac }));
     (auth, proptest::option::of(inner)).prop_map(|(auth, command)| Command { auth, command })
 }

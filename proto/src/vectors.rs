@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::auth::{AuthSecretKey, ObjectSecretKey};
 use crate::cell::Cell;
-use crate::ids::{ClaimId, Fingerprint, ObjectId, PutId, RecvId, SendId};
+use crate::ids::{ClaimId, FeedId, FeedWriterId, Fingerprint, ObjectId, PutId, RecvId, SendId};
 use crate::object::{Root, chunk_hash};
 use crate::payload::{Blob, Payload};
 use crate::pow::{Challenge, Purpose, Search, verify};
@@ -17,7 +17,7 @@ use crate::wire::{Command, Done, Opened, Ping, Reply, Role, command, reply};
 fn ids_are_those_of_the_model() {
     let vectors = vectors();
     let cases = vectors["ids"].as_array().unwrap();
-    assert_eq!(cases.len(), 6);
+    assert_eq!(cases.len(), 8);
     for case in cases {
         let of = bytes(&case["of"]);
         let id = match case["kind"].as_str().unwrap() {
@@ -25,6 +25,8 @@ fn ids_are_those_of_the_model() {
             "send id" => *SendId::of(&of).as_bytes(),
             "claim id" => *ClaimId::of(&of).as_bytes(),
             "object id" => *ObjectId::of(&of).as_bytes(),
+            "feed id" => *FeedId::of(&of).as_bytes(),
+            "feed writer id" => *FeedWriterId::of(&of).as_bytes(),
             "put id" => *PutId::of(&of).as_bytes(),
             "fingerprint" => *Fingerprint::of(&of.as_slice().try_into().unwrap()).as_bytes(),
             other => panic!("{other}"),
@@ -69,7 +71,12 @@ fn work_is_that_of_the_model() {
         let number = |name: &str| u32::try_from(case[name].as_u64().unwrap()).unwrap();
         let nonce = |name: &str| case[name].as_str().unwrap().parse::<u64>().unwrap();
         let (id, context) = (array(&case["object_id"]), context(case));
-        let purpose = if number("purpose") == 1 { Purpose::Mailbox } else { Purpose::Object };
+        let purpose = match number("purpose") {
+            1 => Purpose::Mailbox,
+            2 => Purpose::Object,
+            3 => Purpose::Feed,
+            other => panic!("{other}"),
+        };
         let challenge =
             Challenge { purpose, context: &context, object_id: &id, size: number("size") };
         let mut search = Search::new(&challenge, number("bits"), nonce("first_nonce")).unwrap();

@@ -4,6 +4,7 @@
 //! committer or the readers comes back to the core exactly once; dropping the task ends the links, dials and threads
 //! that hang from it. Time and randomness enter the core here and nowhere else.
 
+use core::ops::Range;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -318,8 +319,8 @@ impl Actor {
             Action::DropDaysBefore(day) => {
                 tasks.spawn_blocking(move || keep.drop_days_before(day));
             }
-            Action::FlushDaysBefore(day) => {
-                tasks.spawn_blocking(move || keep.flush_days_before(day));
+            Action::FlushDays(days) => {
+                tasks.spawn_blocking(move || keep.flush_days(&days));
             }
             Action::Warn(warning) => warn(&warning),
         }
@@ -374,8 +375,8 @@ impl Keep {
         Done::Maintenance
     }
 
-    fn flush_days_before(&self, day: UnixDay) -> Done {
-        for past in self.store.days().into_iter().take_while(|each| *each < day) {
+    fn flush_days(&self, days: &Range<UnixDay>) -> Done {
+        for past in self.store.days().into_iter().filter(|each| days.contains(each)) {
             if let Err(error) = self.store.flush_day(past) {
                 tracing::warn!(%error, "a past day could not be flushed; nothing is lost");
             }

@@ -116,6 +116,10 @@ pub struct RawLimits {
     pub mailbox_blobs_max: Option<u32>,
     /// Mailboxes in all.
     pub mailboxes_max: Option<u64>,
+    /// Entries that one feed holds.
+    pub feed_entries_max: Option<u32>,
+    /// Feeds in all.
+    pub feeds_max: Option<u64>,
     /// Bytes on disk above which new blobs and objects are refused.
     pub storage_bytes_max: Option<u64>,
     /// Free bytes on the disk below which new blobs and objects are refused.
@@ -169,6 +173,10 @@ pub struct Config {
     pub mailbox_blobs_max: u32,
     /// Mailboxes in all.
     pub mailboxes_max: u64,
+    /// Entries that one feed holds.
+    pub feed_entries_max: u32,
+    /// Feeds in all.
+    pub feeds_max: u64,
     /// Bytes on disk above which new blobs and objects are refused.
     pub storage_bytes_max: u64,
     /// Free bytes on the disk below which new blobs and objects are refused.
@@ -230,6 +238,8 @@ impl Default for Config {
             pow_bits: POW_BITS_DEFAULT,
             mailbox_blobs_max: limits::MAILBOX_BLOBS_MAX,
             mailboxes_max: 1_000_000,
+            feed_entries_max: limits::FEED_ENTRIES_MAX,
+            feeds_max: 1_000_000,
             storage_bytes_max: 100_000_000_000,
             disk_reserve_bytes: DISK_RESERVE_BYTES_DEFAULT,
             links_max: limits::LINKS_MAX,
@@ -440,6 +450,11 @@ fn check(raw: &RawConfig, place: &dyn Fn(&str) -> Place) -> Result<Config, Confi
         return Err(wrong("limits.mailbox_blobs_max", "is 1 to 65536"));
     }
     let mailboxes_max = bounds.mailboxes_max.unwrap_or(default.mailboxes_max);
+    let feed_entries_max = bounds.feed_entries_max.unwrap_or(default.feed_entries_max);
+    if !(1..=65_536).contains(&feed_entries_max) {
+        return Err(wrong("limits.feed_entries_max", "is 1 to 65536"));
+    }
+    let feeds_max = bounds.feeds_max.unwrap_or(default.feeds_max);
     let storage_bytes_max = bounds.storage_bytes_max.unwrap_or(default.storage_bytes_max);
     if storage_bytes_max < STORAGE_BYTES_MIN {
         return Err(wrong("limits.storage_bytes_max", "is at least 16777216 (16 MiB)"));
@@ -457,6 +472,8 @@ fn check(raw: &RawConfig, place: &dyn Fn(&str) -> Place) -> Result<Config, Confi
         pow_bits,
         mailbox_blobs_max,
         mailboxes_max,
+        feed_entries_max,
+        feeds_max,
         storage_bytes_max,
         disk_reserve_bytes: bounds.disk_reserve_bytes.unwrap_or(default.disk_reserve_bytes),
         links_max,
@@ -490,6 +507,8 @@ mod tests {
         let RawLimits {
             mailbox_blobs_max,
             mailboxes_max,
+            feed_entries_max,
+            feeds_max,
             storage_bytes_max,
             disk_reserve_bytes,
             links_max,
@@ -502,6 +521,8 @@ mod tests {
         assert_eq!(pow_bits, Some(Config::default().pow_bits));
         assert_eq!(mailbox_blobs_max, Some(Config::default().mailbox_blobs_max));
         assert_eq!(mailboxes_max, Some(Config::default().mailboxes_max));
+        assert_eq!(feed_entries_max, Some(Config::default().feed_entries_max));
+        assert_eq!(feeds_max, Some(Config::default().feeds_max));
         assert_eq!(storage_bytes_max, Some(Config::default().storage_bytes_max));
         assert_eq!(links_max, Some(Config::default().links_max));
         assert_eq!(Config::read(EXAMPLE, &[]).unwrap(), Config::default());
@@ -529,6 +550,7 @@ mod tests {
             ("[limits]\nlinks_max = 0", 2),
             ("[limits]\nstorage_bytes_max = 1", 2),
             ("[limits]\nmailbox_blobs_max = -1", 2),
+            ("[limits]\nfeed_entries_max = -1", 2),
         ] {
             match Config::read(text, &[]).unwrap_err() {
                 ConfigError::Value { place, .. } => assert_eq!(place, Place::Line(line), "{text}"),

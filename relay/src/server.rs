@@ -356,6 +356,8 @@ fn core_config(config: &Config) -> CoreConfig {
         proof_of_work_bits: config.pow_bits,
         mailbox_blobs_max: config.mailbox_blobs_max,
         mailboxes_max: config.mailboxes_max,
+        feed_entries_max: config.feed_entries_max,
+        feeds_max: config.feeds_max,
         storage_bytes_max: config.storage_bytes_max,
         forwards: config.forward,
         allow_private_peers: config.allow_private_peers,

@@ -294,7 +294,7 @@ impl InlineRelay {
                 self.key_files.remove(&epoch);
             }
             Action::DropDaysBefore(first_kept) => self.drop_days(first_kept),
-            Action::FlushDaysBefore(_) => {}
+            Action::FlushDays(_) => {}
             Action::Warn(warning) => events.push(Event::Warned(warning)),
         }
     }

@@ -197,7 +197,7 @@ def work_vector(purpose, size, bits, first):
 
 def id_vectors():
     key, blob = pattern("public key", 32), pattern("blob", 2400)
-    labels = ("recv id", "send id", "claim id", "object id")
+    labels = ("recv id", "send id", "claim id", "object id", "feed id", "feed writer id")
     ids = [{"kind": label, "of": key, "id": sha256(f"hearken/1 {label}".encode(), key)} for label in labels]
     ids.append({"kind": "put id", "of": blob, "id": sha256(b"hearken/1 put id", blob)})
     ids.append({"kind": "fingerprint", "of": key, "id": sha256(key)})
@@ -226,11 +226,12 @@ def vectors():
         "comment": "made by tests/models/wire_model.py; bytes are hex, chunk n of a root is 2,400 times the byte n + 1",
         "ids": id_vectors(),
         "roots": [root_vector(chunks) for chunks in (0, 1, 2, 17)],
-        "auth": [auth_vector(role, str(role)) for role in (1, 2, 3, 4)],
+        "auth": [auth_vector(role, str(role)) for role in (1, 2, 3, 4, 5, 6)],
         "work": [
             work_vector(1, 0, 0, 5),
             work_vector(1, 0, 10, 0),
             work_vector(2, 8192, 12, 2**64 - 20),
+            work_vector(3, 21, 11, 7),
         ],
         "route": route_vector(),
     }

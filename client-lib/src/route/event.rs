@@ -80,7 +80,7 @@ pub(crate) enum RouteEvent {
         /// The blob of a `Delivery` or `Chunk`.
         blob: Option<Blob>,
     },
-    /// A blob of the mailbox that the session watches.
+    /// A blob of the mailbox, or an entry of the feed, that the session watches.
     Push {
         /// In which session.
         session: SessionId,

@@ -377,7 +377,7 @@ pub(super) fn put(blob: &Blob) -> command::Command {
 }
 
 pub(super) fn watch() -> command::Command {
-    command::Command::Watch(wire::Watch { after: 0 })
+    command::Command::Watch(wire::Watch { after: 0, feed: false })
 }
 
 /// A mailbox reader's or writer's key with the id that scripted relays compute.

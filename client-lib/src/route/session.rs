@@ -394,13 +394,14 @@ fn answer_cells(command: &command::Command) -> u32 {
     match command {
         command::Command::Get(get) => get.max,
         command::Command::ObjectGet(get) => get.max,
+        command::Command::FeedGet(get) => get.max,
         _ => 1,
     }
 }
 
 fn asked(command: &command::Command) -> Asked {
     match command {
-        command::Command::Get(_) => Asked::Blobs,
+        command::Command::Get(_) | command::Command::FeedGet(_) => Asked::Blobs,
         command::Command::ObjectGet(_) => Asked::Chunks,
         command::Command::Watch(_) => Asked::Watch,
         _ => Asked::Outcome,

@@ -172,7 +172,7 @@ impl Receiver {
         // A session that cannot take the command reports its end as an event.
         let _ = router.command(
             session,
-            command::Command::Watch(Watch { after: self.arrived_up_to }),
+            command::Command::Watch(Watch { after: self.arrived_up_to, feed: false }),
             None,
             Some((Role::Receive, *id.as_bytes(), Arc::clone(&self.receive_key))),
         );
@@ -342,7 +342,7 @@ impl Receiver {
         let id = RecvId::of(&self.receive_key.public_key());
         let _ = router.command(
             session,
-            command::Command::Ack(Ack { cursor }),
+            command::Command::Ack(Ack { cursor, feed: false }),
             None,
             Some((Role::Receive, *id.as_bytes(), Arc::clone(&self.receive_key))),
         );

@@ -20,7 +20,10 @@ pub struct Command {
     /// The proof that this command needs, when this session has not given it before.
     #[prost(message, optional, tag = "1")]
     pub auth: ::core::option::Option<Auth>,
-    #[prost(oneof = "command::Command", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(
+        oneof = "command::Command",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+    )]
     pub command: ::core::option::Option<command::Command>,
 }
 /// Nested message and enum types in `Command`.
@@ -57,6 +60,18 @@ pub mod command {
         /// Asks for nothing; an answer, and cover.
         #[prost(message, tag = "11")]
         Ping(super::Ping),
+        /// Makes a feed.
+        #[prost(message, tag = "12")]
+        FeedCreate(super::FeedCreate),
+        /// Appends an entry to a feed; the entry's blob stands beside this message.
+        #[prost(message, tag = "13")]
+        FeedPut(super::FeedPut),
+        /// Reads a feed.
+        #[prost(message, tag = "14")]
+        FeedGet(super::FeedGet),
+        /// Ends a feed that nothing was put into.
+        #[prost(message, tag = "15")]
+        FeedDelete(super::FeedDelete),
     }
 }
 /// Makes a mailbox. Proves ROLE_RECEIVE. Repeated with the same keys it is success and changes nothing.
@@ -99,19 +114,26 @@ pub struct Get {
     pub max: u32,
 }
 /// Asks for blobs to be pushed in order from a position on, at most 16 beyond the last acknowledged one. Proves
-/// ROLE_RECEIVE. Answered by one cell; pushes follow.
+/// ROLE_RECEIVE, or ROLE_FEED_READ for a feed. Answered by one cell; pushes follow.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Watch {
     /// The position after which to push; 0 is the start.
     #[prost(uint64, tag = "1")]
     pub after: u64,
+    /// Whether it is the entries of a feed. From a cursor that FeedGet refuses, nothing is watched.
+    #[prost(bool, tag = "2")]
+    pub feed: bool,
 }
-/// Unlinks every blob up to a position. Proves ROLE_RECEIVE.
+/// Unlinks every blob up to a position. Proves ROLE_RECEIVE. Of a feed that this session watches it unlinks nothing: it
+/// makes room for more to be pushed in this session, and proves ROLE_FEED_READ.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ack {
     /// The last position that the reader has stored.
     #[prost(uint64, tag = "1")]
     pub cursor: u64,
+    /// Whether it is the entries of a feed.
+    #[prost(bool, tag = "2")]
+    pub feed: bool,
 }
 /// Ends the mailbox whose ROLE_RECEIVE, or the object whose ROLE_WRITE, this session has proven.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -175,6 +197,48 @@ pub struct ObjectGet {
     #[prost(uint32, tag = "3")]
     pub max: u32,
 }
+/// Makes a feed: append-only, many readers, each with a cursor of their own. Proves ROLE_FEED_READ; the feed's id is the
+/// hash of that key. Repeated with the same keys and kind it is success and changes nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedCreate {
+    /// Public key of the right to put entries, 32 bytes. Its hash leads to the feed, and only the relay can tie the two.
+    #[prost(bytes = "vec", tag = "1")]
+    pub write_public_key: ::prost::alloc::vec::Vec<u8>,
+    /// How long entries are kept.
+    #[prost(enumeration = "FeedKind", tag = "2")]
+    pub kind: i32,
+    /// Proof of work over this feed's id, and as size the days that its entries are kept.
+    #[prost(uint64, tag = "3")]
+    pub proof_of_work: u64,
+}
+/// Appends the cell's blob to a feed. Proves ROLE_FEED_WRITE. Answered only when durable. The same entry again, while it
+/// is kept, is success and changes nothing. Positions are given by the relay and become readable in order: nothing ever
+/// appears below an entry that was read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedPut {
+    /// The blob's id, 32 bytes: its hash.
+    #[prost(bytes = "vec", tag = "1")]
+    pub put_id: ::prost::alloc::vec::Vec<u8>,
+    /// Whether the entry names the object whose ROLE_WRITE this session has proven. The object must be complete, and no
+    /// other entry may name it; it then lives exactly as long as the entry.
+    #[prost(bool, tag = "2")]
+    pub names_object: bool,
+}
+/// Reads entries in order. Proves ROLE_FEED_READ. Answered by exactly `max` cells. Refused as a gap where an entry
+/// behind `after` was dropped, or `after` is no position of this feed; not where `after` is the last one given.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedGet {
+    /// The position after which to read; 0 is the start, before the first entry that ever was.
+    #[prost(uint64, tag = "1")]
+    pub after: u64,
+    /// Cells in the answer, 1 to 16.
+    #[prost(uint32, tag = "2")]
+    pub max: u32,
+}
+/// Ends a feed that nothing was ever put into: one made by mistake, or by two at once. Proves ROLE_FEED_READ. A feed with
+/// entries ends by itself, 400 days after the last, and nobody takes from others what they have not read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedDelete {}
 /// Asks for nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ping {}
@@ -195,7 +259,7 @@ pub mod reply {
         /// The command was carried out, durably where it changes something.
         #[prost(message, tag = "2")]
         Done(super::Done),
-        /// A blob of a mailbox, in the cell's blob area; an answer to Get.
+        /// A blob of a mailbox or an entry of a feed, in the cell's blob area; an answer to Get or FeedGet.
         #[prost(message, tag = "3")]
         Delivery(super::Delivery),
         /// A cell of an answer that has nothing more to say.
@@ -207,10 +271,10 @@ pub mod reply {
         /// A chunk of an object, in the cell's blob area.
         #[prost(message, tag = "6")]
         Chunk(super::ObjectChunkRead),
-        /// The mailbox is being watched.
+        /// The mailbox or feed is being watched.
         #[prost(message, tag = "7")]
         Watching(super::Watching),
-        /// A blob of a watched mailbox, in the cell's blob area. Not an answer.
+        /// A blob of what is being watched, in the cell's blob area. Not an answer.
         #[prost(message, tag = "8")]
         Push(super::Delivery),
     }
@@ -221,7 +285,7 @@ pub struct Opened {}
 /// The command was carried out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Done {}
-/// A blob of a mailbox.
+/// A blob of a mailbox, or an entry of a feed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Delivery {
     /// Its position: ever rising, with gaps where a relay was restored.
@@ -231,13 +295,13 @@ pub struct Delivery {
 /// Nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Empty {}
-/// The mailbox is being watched.
+/// The mailbox or feed is being watched.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Watching {
-    /// How many claims by somebody other than its sender were refused so far.
+    /// How many claims by somebody other than its sender were refused so far; 0 of a feed.
     #[prost(uint32, tag = "1")]
     pub claims_refused: u32,
-    /// Whether a sender is set.
+    /// Whether a sender is set; of a feed always.
     #[prost(bool, tag = "2")]
     pub claimed: bool,
     /// Position of the newest blob that waits beyond `after` now and will be pushed, 0 where none does: a reader that has
@@ -337,8 +401,12 @@ pub enum Role {
     Send = 2,
     /// Sets a mailbox's sender, once.
     Claim = 3,
-    /// Writes the chunks of an object.
+    /// Writes the chunks of an object, and has an entry of a feed name it.
     Write = 4,
+    /// Makes, reads and watches a feed.
+    FeedRead = 5,
+    /// Puts entries into a feed.
+    FeedWrite = 6,
 }
 impl Role {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -352,6 +420,8 @@ impl Role {
             Self::Send => "ROLE_SEND",
             Self::Claim => "ROLE_CLAIM",
             Self::Write => "ROLE_WRITE",
+            Self::FeedRead => "ROLE_FEED_READ",
+            Self::FeedWrite => "ROLE_FEED_WRITE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -362,6 +432,41 @@ impl Role {
             "ROLE_SEND" => Some(Self::Send),
             "ROLE_CLAIM" => Some(Self::Claim),
             "ROLE_WRITE" => Some(Self::Write),
+            "ROLE_FEED_READ" => Some(Self::FeedRead),
+            "ROLE_FEED_WRITE" => Some(Self::FeedWrite),
+            _ => None,
+        }
+    }
+}
+/// What a feed is for: how long its entries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FeedKind {
+    /// Never sent.
+    Unspecified = 0,
+    /// An epoch of a group: an entry is kept 21 days, to the end of the last.
+    Group = 1,
+    /// A case of a desk: an entry is kept 400 days, to the end of the last.
+    Case = 2,
+}
+impl FeedKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FEED_KIND_UNSPECIFIED",
+            Self::Group => "FEED_KIND_GROUP",
+            Self::Case => "FEED_KIND_CASE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FEED_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "FEED_KIND_GROUP" => Some(Self::Group),
+            "FEED_KIND_CASE" => Some(Self::Case),
             _ => None,
         }
     }
@@ -374,7 +479,8 @@ pub enum Reason {
     Unspecified = 0,
     /// There is no such object, or it has expired, or the key is not its own: one answer, in the same time.
     NotYours = 1,
-    /// The mailbox is full. Keep the blob and put it again; later ones are refused in this session until it comes again.
+    /// The mailbox or feed is full. Keep the blob and put it again; later ones are refused in this session until it comes
+    /// again.
     Full = 2,
     /// Another sender is set.
     Claimed = 3,
@@ -392,6 +498,15 @@ pub enum Reason {
     Busy = 9,
     /// The relay does not know this command.
     Unsupported = 10,
+    /// Behind the reader's cursor entries of the feed were dropped, or it is no position of this feed: what the feed said
+    /// in between is lost to this reader.
+    Gap = 11,
+    /// The object that the entry should name is not there complete, or this session has not proven its key.
+    NoObject = 12,
+    /// Another entry names the object. Also of an object that an entry names and that should be deleted.
+    Named = 13,
+    /// The feed was restored from a backup. It takes entries still, but none that names an object.
+    Restored = 14,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -411,6 +526,10 @@ impl Reason {
             Self::Mismatch => "REASON_MISMATCH",
             Self::Busy => "REASON_BUSY",
             Self::Unsupported => "REASON_UNSUPPORTED",
+            Self::Gap => "REASON_GAP",
+            Self::NoObject => "REASON_NO_OBJECT",
+            Self::Named => "REASON_NAMED",
+            Self::Restored => "REASON_RESTORED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -427,6 +546,10 @@ impl Reason {
             "REASON_MISMATCH" => Some(Self::Mismatch),
             "REASON_BUSY" => Some(Self::Busy),
             "REASON_UNSUPPORTED" => Some(Self::Unsupported),
+            "REASON_GAP" => Some(Self::Gap),
+            "REASON_NO_OBJECT" => Some(Self::NoObject),
+            "REASON_NAMED" => Some(Self::Named),
+            "REASON_RESTORED" => Some(Self::Restored),
             _ => None,
         }
     }

@@ -1,5 +1,7 @@
 //! What the core asks of its shell.
 
+use core::ops::Range;
+
 use hearken_proto::hop::NextHop;
 use hearken_proto::seal::KeyEpoch;
 use hearken_proto::time::UnixDay;
@@ -71,8 +73,8 @@ pub enum Action {
     /// Destroy the key, then drop the space, of every day before this one. Asked again within the hour, so a failure
     /// needs no answer.
     DropDaysBefore(UnixDay),
-    /// Flush the space of every day before this one: nothing is put there by mailboxes any more.
-    FlushDaysBefore(UnixDay),
+    /// Flush the spaces of these days, where there are any: mailboxes and feeds put nothing there any more.
+    FlushDays(Range<UnixDay>),
     /// Tell the operator.
     Warn(Warning),
 }

@@ -6,12 +6,13 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use hearken_proto::ids::{ClaimId, ObjectId, PutId, RecvId, SendId};
+use hearken_proto::ids::{ClaimId, FeedId, FeedWriterId, ObjectId, PutId, RecvId, SendId};
 use hearken_proto::payload::Blob;
-use hearken_proto::time::UnixHour;
+use hearken_proto::time::{UnixDay, UnixHour};
 use hearken_proto::wire::Reason;
 
 use super::config::CommandLimits;
+use super::feed_rows::FeedKind;
 use crate::store::DayKeys;
 
 /// A command that changes rows. Carried out in the order in which the core handed it out.
@@ -30,7 +31,7 @@ pub struct Outcome {
 /// What an outcome tells a client, to be changed by a simulated operator who lies. See
 /// [`crate::simulation::InlineRelay::set_lie`].
 pub enum Told<'a> {
-    /// Blobs of a mailbox with their positions, ascending.
+    /// Blobs of a mailbox or entries of a feed with their positions, ascending.
     Blobs(&'a mut Vec<(u64, Blob)>),
     /// The position of the newest blob when a watch began; 0 where there is none.
     Newest(&'a mut u64),
@@ -96,6 +97,13 @@ pub(super) struct Blocked {
     pub(super) reason: Reason,
 }
 
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Watched {
+    Mailbox(RecvId),
+    Feed(FeedId),
+}
+
 /// Whether what a command needs holds, beside the rows: judged by the core when the command came.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Permit {
@@ -142,6 +150,12 @@ pub(super) enum Write {
         object: ObjectId,
         permit: Permit,
     },
+    FeedCreate(FeedCreate),
+    FeedPut(FeedPut),
+    FeedDelete {
+        feed: FeedId,
+        permit: Permit,
+    },
     /// The session has ended.
     Forget(SessionNumber),
     /// Deletes some of what is due.
@@ -172,6 +186,25 @@ pub(super) struct Put {
     pub(super) permit: Permit,
 }
 
+pub(super) struct FeedCreate {
+    pub(super) feed: FeedId,
+    pub(super) writer: FeedWriterId,
+    pub(super) kind: FeedKind,
+    pub(super) permit: Permit,
+}
+
+pub(super) struct FeedPut {
+    pub(super) writer: FeedWriterId,
+    pub(super) put_id: PutId,
+    pub(super) blob: Blob,
+    /// The object that the entry names; one that nobody has where its key was not proven.
+    pub(super) names: Option<ObjectId>,
+    pub(super) session: SessionNumber,
+    /// As of [`Put`].
+    pub(super) before: Vec<PutId>,
+    pub(super) permit: Permit,
+}
+
 /// What an object will be.
 #[derive(Clone, Copy)]
 pub(super) struct Declaration {
@@ -184,13 +217,15 @@ pub(super) enum Read {
     Get { mailbox: RecvId, after: u64, max: u32, hour: UnixHour, proven: bool },
     Watch { mailbox: RecvId, after: u64, hour: UnixHour, proven: bool },
     ObjectGet { object: ObjectId, first: u32, max: u32, hour: UnixHour },
+    FeedGet { feed: FeedId, after: u64, max: u32, today: UnixDay, proven: bool },
+    FeedWatch { feed: FeedId, after: u64, today: UnixDay, proven: bool },
 }
 
 pub(super) enum Answer {
     Done,
     /// A blob that was not there before is durable.
     Stored {
-        mailbox: RecvId,
+        watched: Watched,
         /// The position given before this one: where a watch has come to it, nothing lies in between.
         after: u64,
         position: u64,

@@ -2,7 +2,7 @@
 
 use hearken_proto::address::RelayAddress;
 use hearken_proto::ids::Fingerprint;
-use hearken_proto::limits::{MAILBOX_BLOBS_MAX, POW_BITS_MAX};
+use hearken_proto::limits::{FEED_ENTRIES_MAX, MAILBOX_BLOBS_MAX, POW_BITS_MAX};
 use hearken_proto::time::UnixMillis;
 use hearken_proto::wire::Decommission;
 
@@ -26,6 +26,10 @@ pub struct CoreConfig {
     pub mailbox_blobs_max: u32,
     /// Mailboxes in all.
     pub mailboxes_max: u64,
+    /// Entries that a feed holds, and as many more that name an object as `FEED_NAMING_RESERVE` says.
+    pub feed_entries_max: u32,
+    /// Feeds in all.
+    pub feeds_max: u64,
     /// Bytes on disk beyond which nothing is taken until some are given back.
     pub storage_bytes_max: u64,
     /// Whether the relay forwards to others.
@@ -38,13 +42,15 @@ pub struct CoreConfig {
 
 impl Default for CoreConfig {
     /// An open relay that forwards: 18 bits of work (some tenths of a second on an old phone), 512 blobs a mailbox, a
-    /// million mailboxes, 100 GB.
+    /// million mailboxes, 8,192 entries a feed, a million feeds, 100 GB.
     fn default() -> Self {
         Self {
             admission: Admission::Open,
             proof_of_work_bits: 18,
             mailbox_blobs_max: MAILBOX_BLOBS_MAX,
             mailboxes_max: 1_000_000,
+            feed_entries_max: FEED_ENTRIES_MAX,
+            feeds_max: 1_000_000,
             storage_bytes_max: 100_000_000_000,
             forwards: true,
             allow_private_peers: false,
@@ -60,6 +66,8 @@ impl CoreConfig {
         CommandLimits {
             mailbox_blobs_max: self.mailbox_blobs_max,
             mailboxes_max: self.mailboxes_max,
+            feed_entries_max: self.feed_entries_max,
+            feeds_max: self.feeds_max,
         }
     }
 
@@ -84,4 +92,8 @@ pub struct CommandLimits {
     pub mailbox_blobs_max: u32,
     /// Mailboxes in all.
     pub mailboxes_max: u64,
+    /// Entries that a feed holds.
+    pub feed_entries_max: u32,
+    /// Feeds in all.
+    pub feeds_max: u64,
 }

@@ -1,13 +1,13 @@
 //! Carries out the core's commands over the store: which function serves which command.
 //!
 //! Guarantees: a write takes effect through its transaction only, so an outcome speaks of what is durable; where a key
-//! was not proven the same rows are looked up, and the answer is the one for a mailbox that is not there.
+//! was not proven the same rows are looked up, and the answer is the one for a mailbox or feed that is not there.
 
 use hearken_proto::time::UnixMillis;
 use rand_core::CryptoRng;
 
 use super::command::{Answer, CommandContext, Outcome, Read, ReadCommand, Write, WriteCommand};
-use super::{mailbox, mailbox_read, object, object_read, put, sweep};
+use super::{feed, feed_put, feed_read, mailbox, mailbox_read, object, object_read, put, sweep};
 use crate::store::{Command, DayKeys, Query, Store, StoreError, Transaction};
 
 impl Command for WriteCommand {
@@ -35,6 +35,9 @@ impl Command for WriteCommand {
             }
             Write::Chunk(chunk) => object::put_chunk(tx, &context.day_keys, now, rng, &chunk),
             Write::DeleteObject { object, permit } => object::delete(tx, now, object, permit),
+            Write::FeedCreate(create) => feed::create(tx, &context.limits, now, rng, &create),
+            Write::FeedPut(put) => feed_put::put(tx, context, now, rng, put),
+            Write::FeedDelete { feed, permit } => feed::delete(tx, now, feed, permit),
             Write::Forget(session) => {
                 context.blocked.remove(&session);
                 Ok(Answer::Done)
@@ -59,6 +62,12 @@ impl Query for ReadCommand {
             }
             Read::ObjectGet { object, first, max, hour } => {
                 object_read::get(store, keys, object, first, max, hour)
+            }
+            Read::FeedGet { feed, after, max, today, proven } => {
+                feed_read::get(store, keys, feed, after, max, today, proven)
+            }
+            Read::FeedWatch { feed, after, today, proven } => {
+                feed_read::watch(store, feed, after, today, proven)
             }
         };
         answer.map(Outcome::honest)

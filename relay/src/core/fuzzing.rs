@@ -70,6 +70,7 @@ pub fn honest_rows() -> [Vec<u8>; 2] {
         space: UnixDay(20_003),
         received: 1,
         complete: false,
+        named: false,
         goes: UnixHour(480_001),
         key_day: UnixDay(20_001),
         sealed_key: vec![7; 72],

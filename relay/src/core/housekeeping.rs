@@ -1,9 +1,10 @@
-//! What is due by the hour: day keys and spaces of days that are over, mailboxes without a reader, objects.
+//! What is due by the hour: day keys and spaces of days that are over, mailboxes without a reader, feeds
+//! without entries, objects.
 //!
 //! Guarantees: a day's key is destroyed within the hour after the day, at a start too; what fails is asked for again an
 //! hour later.
 
-use hearken_proto::limits::BLOB_TTL_DAYS;
+use hearken_proto::limits::{BLOB_TTL_DAYS, FEED_CASE_ENTRY_DAYS};
 use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 
 use super::action::Action;
@@ -30,7 +31,11 @@ impl Housekeeping {
         base.actions.push_back(Action::DropDaysBefore(today));
         // Mailboxes put blobs into today's last day only; the days before it have had their last.
         let filling = UnixDay(today.0.saturating_add(BLOB_TTL_DAYS));
-        base.actions.push_back(Action::FlushDaysBefore(filling));
+        base.actions.push_back(Action::FlushDays(UnixDay(0)..filling));
+        // Entries of cases go into a day far behind; of those between, objects reach the first.
+        let between = UnixDay(filling.0.saturating_add(2));
+        let filling = UnixDay(today.0.saturating_add(FEED_CASE_ENTRY_DAYS));
+        base.actions.push_back(Action::FlushDays(between..filling));
         if !self.is_sweeping {
             self.sweep(base, last_hop);
         }

@@ -22,12 +22,14 @@ use super::action::{Action, LinkId, Ticket};
 use super::base::{Base, Timer};
 use super::bounds::{
     READER_SECONDS_MAX, READERS_MAX, READERS_PER_LINK_MAX, SESSION_MINUTES_GRACE,
-    WATCHES_PER_MAILBOX_MAX,
+    WATCHES_PER_FEED_MAX, WATCHES_PER_MAILBOX_MAX,
 };
 use super::census::Census;
 use super::clock::Moment;
 use super::command::WriteCommand;
-use super::command::{Chunk, Create, Permit, Put, Read, ReadCommand, SessionNumber, Write};
+use super::command::{
+    Chunk, Create, Permit, Put, Read, ReadCommand, SessionNumber, Watched, Write,
+};
 use super::config::Admission;
 use super::links::RouteKey;
 use super::reply::{Reply, refusal};
@@ -54,8 +56,8 @@ pub(super) struct LastHop {
     pub(super) sessions: BTreeMap<RouteKey, Box<Session>>,
     unproven: Census,
     readers: Census,
-    /// By mailbox, the sessions that watch it, the oldest first.
-    watchers: HashMap<RecvId, VecDeque<RouteKey>>,
+    /// By mailbox or feed, the sessions that watch it, the oldest first.
+    watchers: HashMap<Watched, VecDeque<RouteKey>>,
     pub(super) watching: usize,
     pub(super) pending: BTreeMap<Ticket, Pending>,
     /// Watches to be looked at.
@@ -254,11 +256,8 @@ impl LastHop {
             }
             Ask::Watch { after } => {
                 let read = Read::Watch { mailbox, after, hour, proven };
-                if proven {
-                    session.watch = Some(Box::new(Watch::new(after)));
-                    self.watch(base, now, key, mailbox);
-                }
-                let effect = if proven { Effect::Watch(mailbox) } else { Effect::None };
+                let watched = Watched::Mailbox(mailbox);
+                let effect = self.watch(base, now, key, watched, after, proven);
                 self.read(base, key, cells, effect, read);
             }
             Ask::Ack { cursor } => {
@@ -284,6 +283,7 @@ impl LastHop {
                 let chunk = Write::Chunk(Chunk { object, index, blob, permit });
                 self.write(base, key, cells, Effect::ObjectPut, chunk);
             }
+            Ask::Feed(ask) => self.carry_out_feed(base, now, key, cells, id, permit, ask),
             Ask::ObjectGet { object, first, max } => {
                 let get = Read::ObjectGet { object, first, max, hour };
                 self.read(base, key, cells, Effect::None, get);
@@ -322,27 +322,45 @@ impl LastHop {
         true
     }
 
-    fn watch(&mut self, base: &mut Base, now: Now, key: RouteKey, mailbox: RecvId) {
-        let watchers = self.watchers.entry(mailbox).or_insert_with(|| VecDeque::with_capacity(1));
+    /// Begins a session's watch anew, where its key is proven.
+    pub(super) fn watch(
+        &mut self,
+        base: &mut Base,
+        now: Now,
+        key: RouteKey,
+        watched: Watched,
+        after: u64,
+        proven: bool,
+    ) -> Effect {
+        let Some(session) = self.sessions.get_mut(&key).filter(|_| proven) else {
+            return Effect::None;
+        };
+        session.watch = Some(Box::new(Watch::new(after)));
+        let watchers = self.watchers.entry(watched).or_insert_with(|| VecDeque::with_capacity(1));
         if watchers.contains(&key) {
-            return;
+            return Effect::Watch(watched);
         }
         watchers.push_back(key);
         self.watching += 1;
-        if watchers.len() > WATCHES_PER_MAILBOX_MAX
+        let watches_max = match watched {
+            Watched::Mailbox(_) => WATCHES_PER_MAILBOX_MAX,
+            Watched::Feed(_) => WATCHES_PER_FEED_MAX,
+        };
+        if watchers.len() > watches_max
             && let Some(oldest) = watchers.front().copied()
         {
             self.close(base, now, oldest, CloseReason::Busy);
         }
+        Effect::Watch(watched)
     }
 
-    pub(super) fn unwatch(&mut self, key: RouteKey, mailbox: RecvId) {
-        if let Some(watchers) = self.watchers.get_mut(&mailbox) {
+    pub(super) fn unwatch(&mut self, key: RouteKey, watched: Watched) {
+        if let Some(watchers) = self.watchers.get_mut(&watched) {
             let before = watchers.len();
             watchers.retain(|watcher| *watcher != key);
             self.watching -= before - watchers.len();
             if watchers.is_empty() {
-                self.watchers.remove(&mailbox);
+                self.watchers.remove(&watched);
             }
         }
     }
@@ -353,9 +371,9 @@ impl LastHop {
         [self.unproven.len(), self.readers.len()]
     }
 
-    /// The sessions that watch a mailbox.
-    pub(super) fn watchers_of(&self, mailbox: &RecvId) -> Vec<RouteKey> {
-        self.watchers.get(mailbox).into_iter().flatten().copied().collect()
+    /// The sessions that watch a mailbox or a feed.
+    pub(super) fn watchers_of(&self, watched: &Watched) -> Vec<RouteKey> {
+        self.watchers.get(watched).into_iter().flatten().copied().collect()
     }
 
     /// A session's deadline has passed.
@@ -420,8 +438,8 @@ impl LastHop {
         self.readers.remove(key);
         base.timers.cancel(session.timer, Timer::Session(key));
         base.links.withdraw(key.link, session.outgoing());
-        if let Some(id) = session.id(Role::Receive) {
-            self.unwatch(key, RecvId::from_bytes(id));
+        if let Some(watched) = session.watched() {
+            self.unwatch(key, watched);
         }
         if session.may_be_blocked() {
             let ticket = self.ticket(Pending::Quiet);
@@ -432,7 +450,7 @@ impl LastHop {
     }
 
     /// Answers a command at once.
-    fn answer(&mut self, base: &mut Base, now: Now, key: RouteKey, replies: Vec<Reply>) {
+    pub(super) fn answer(&mut self, base: &mut Base, now: Now, key: RouteKey, replies: Vec<Reply>) {
         if let Some(session) = self.sessions.get_mut(&key) {
             let had_some = session.outgoing() > 0;
             let cells = session.answer(replies);
@@ -441,7 +459,14 @@ impl LastHop {
     }
 
     /// Has a write carried out for a session.
-    fn write(&mut self, base: &mut Base, key: RouteKey, cells: u32, effect: Effect, write: Write) {
+    pub(super) fn write(
+        &mut self,
+        base: &mut Base,
+        key: RouteKey,
+        cells: u32,
+        effect: Effect,
+        write: Write,
+    ) {
         let ticket = self.ticket(Pending::Answer(key, cells));
         base.links.expect(key.link, cells);
         if let Some(session) = self.sessions.get_mut(&key) {
@@ -451,7 +476,14 @@ impl LastHop {
     }
 
     /// Has a read carried out for a session, once its earlier writes are.
-    fn read(&mut self, base: &mut Base, key: RouteKey, cells: u32, effect: Effect, read: Read) {
+    pub(super) fn read(
+        &mut self,
+        base: &mut Base,
+        key: RouteKey,
+        cells: u32,
+        effect: Effect,
+        read: Read,
+    ) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         if session.must_hold() {
             return session.hold(cells, effect, read);
@@ -521,7 +553,7 @@ pub(super) fn nobodys(id: [u8; 32]) -> [u8; 32] {
 }
 
 /// Whether a proof of work holds for one of the live epochs: it may have been begun before midnight.
-fn worked(
+pub(super) fn worked(
     base: &Base,
     epoch: KeyEpoch,
     purpose: Purpose,

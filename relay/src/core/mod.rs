@@ -22,6 +22,21 @@ mod entry;
 mod entry_tests;
 pub mod epoch_keys;
 mod execute;
+mod feed;
+mod feed_asks;
+#[cfg(test)]
+mod feed_engine_tests;
+#[cfg(test)]
+mod feed_keeping_tests;
+#[cfg(test)]
+mod feed_naming_tests;
+mod feed_put;
+mod feed_read;
+mod feed_rows;
+#[cfg(test)]
+mod feed_tests;
+#[cfg(test)]
+mod feed_watch_tests;
 mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -37,6 +52,7 @@ mod mailbox_read;
 mod mailbox_tests;
 mod object;
 mod object_key;
+mod object_named;
 mod object_read;
 #[cfg(test)]
 mod object_tests;
@@ -63,6 +79,8 @@ mod sweep;
 mod testing;
 #[cfg(test)]
 mod testing_books;
+#[cfg(test)]
+mod testing_feeds;
 mod timers;
 pub mod totals;
 mod watch;

@@ -46,6 +46,7 @@ pub(super) fn row_of(bytes: Option<&[u8]>) -> Result<ObjectRow, StoreError> {
             space: UnixDay(0),
             received: 0,
             complete: false,
+            named: false,
             goes: UnixHour(0),
             key_day: UnixDay(0),
             sealed_key: vec![0; SEALED_KEY_LEN],
@@ -94,6 +95,7 @@ pub(super) fn declare(
         space: UnixHour(hour.0.saturating_add(ttl_hours + UPLOAD_HOURS_MAX)).day(),
         received: 0,
         complete: false,
+        named: false,
         goes,
         key_day,
         sealed_key: ObjectKey::generate(rng).seal(keys, key_day, &object, rng)?,
@@ -158,7 +160,8 @@ pub(super) fn put_chunk(
     Ok(Answer::Done)
 }
 
-/// `Delete` of an object by its writer. Its chunks are unreadable at once, and go with the sweep.
+/// `Delete` of an object by its writer. Its chunks are unreadable at once, and go with the sweep. What an entry of a feed
+/// names is not deleted: it is its readers' as well.
 pub(super) fn delete(
     tx: &mut Transaction<'_>,
     now: UnixMillis,
@@ -170,6 +173,9 @@ pub(super) fn delete(
     let (true, Some(mut row)) = (permit.proven, row) else {
         return Ok(Answer::Refused(Reason::NotYours));
     };
+    if row.named {
+        return Ok(Answer::Refused(Reason::Named));
+    }
     tx.delete(Space::Rows, &due_key(Kind::ObjectGoes, row.goes.0, object.as_bytes()));
     row.goes = hour;
     row.sealed_key = Vec::new();
@@ -178,8 +184,8 @@ pub(super) fn delete(
     Ok(Answer::Done)
 }
 
-/// Writes the row with a later end, its key sealed until then.
-fn keep_until(
+/// Writes the row with another end, its key sealed until then.
+pub(super) fn keep_until(
     tx: &mut Transaction<'_>,
     keys: &DayKeys,
     rng: &mut dyn CryptoRng,

@@ -19,6 +19,21 @@ pub(super) fn get(
     max: u32,
     hour: UnixHour,
 ) -> Result<Answer, StoreError> {
+    // An entry of a feed that names the object between row and chunk may have moved its chunks, once.
+    match read(store, keys, object, first, max, hour) {
+        Err(StoreError::Corrupt { .. }) => read(store, keys, object, first, max, hour),
+        answer => answer,
+    }
+}
+
+fn read(
+    store: &dyn Store,
+    keys: &DayKeys,
+    object: ObjectId,
+    first: u32,
+    max: u32,
+    hour: UnixHour,
+) -> Result<Answer, StoreError> {
     let missing = Ok(Answer::Refused(Reason::NotYours));
     let bytes = store.read_uncached(Space::Rows, &key(Kind::Object, object.as_bytes()))?;
     let row = row_of(bytes.as_deref())?;

@@ -8,13 +8,13 @@ use hearken_proto::cell::Cell;
 use hearken_proto::cell::CloseReason;
 use hearken_proto::ids::RecvId;
 use hearken_proto::payload::{Blob, Payload};
-use hearken_proto::wire::Role;
+use hearken_proto::wire::Reason;
 use rand_core::CryptoRng;
 
 use super::action::{Action, LinkId, Ticket};
 use super::base::Base;
 use super::bounds::STORE_REQUESTS_MAX;
-use super::command::{Answer, Outcome, Read, ReadCommand, Write, WriteCommand};
+use super::command::{Answer, Outcome, Read, ReadCommand, Watched, Write, WriteCommand};
 use super::last_hop::{LastHop, Now, Pending, queue};
 use super::links::RouteKey;
 use super::reply::{Reply, answer};
@@ -67,9 +67,9 @@ impl LastHop {
             }
             Pending::Answer(key, cells) => {
                 base.links.expected(key.link, cells);
-                if let Ok(Answer::Stored { mailbox, after, position, blob, touch }) = &mut result {
+                if let Ok(Answer::Stored { watched, after, position, blob, touch }) = &mut result {
                     let stored = Stored { after: *after, position: *position, touch: *touch };
-                    self.notice(base, now, mailbox, stored, blob.take());
+                    self.notice(base, now, watched, stored, blob.take());
                 }
                 self.handle_answer(base, now, key, ticket, result, cells_added);
                 self.unpark(base, key.link);
@@ -84,8 +84,8 @@ impl LastHop {
             && let Some(key) = self.pushes.pop_front()
         {
             let Some(session) = self.sessions.get_mut(&key) else { continue };
-            let mailbox = session.id(Role::Receive).map(RecvId::from_bytes);
-            let Some((watch, mailbox)) = session.watch.as_mut().zip(mailbox) else { continue };
+            let watched = session.watched();
+            let Some((watch, watched)) = session.watch.as_mut().zip(watched) else { continue };
             watch.is_queued = false;
             let Some((after, max)) = watch.wants() else { continue };
             if base.links.is_full(key.link) {
@@ -100,8 +100,11 @@ impl LastHop {
             {
                 watch.begin(ticket, max);
             }
-            let hour = now.wall.hour();
-            let read = Read::Get { mailbox, after, max, hour, proven: true };
+            let (hour, today) = (now.wall.hour(), now.wall.day());
+            let read = match watched {
+                Watched::Mailbox(mailbox) => Read::Get { mailbox, after, max, hour, proven: true },
+                Watched::Feed(feed) => Read::FeedGet { feed, after, max, today, proven: true },
+            };
             base.actions.push_back(Action::Read(ticket, ReadCommand(read)));
         }
     }
@@ -159,6 +162,9 @@ impl LastHop {
                 let is_stored = matches!(result, Ok(Answer::Done | Answer::Stored { .. }));
                 session.put_done(put_id, is_stored);
             }
+            (Effect::FeedPut(put_id), result) => {
+                session.put_done(put_id, is_settled(result));
+            }
             (Effect::Ack(cursor), Ok(Answer::Done)) => {
                 if let Some(watch) = &mut session.watch {
                     watch.acknowledge(cursor);
@@ -170,9 +176,9 @@ impl LastHop {
                     watch.start();
                 }
             }
-            (Effect::Watch(mailbox), _) => {
+            (Effect::Watch(watched), _) => {
                 session.watch = None;
-                is_unwatched = Some(mailbox);
+                is_unwatched = Some(watched);
             }
             (Effect::Reader(mailbox), Ok(Answer::Blobs { touch, .. })) => {
                 touched = touch.then_some(mailbox);
@@ -182,8 +188,8 @@ impl LastHop {
         let had_some = session.outgoing() > 0;
         let outgoing = session.resolve(ticket, answer(result, cells));
         queue(base, now, key, had_some, outgoing);
-        if let Some(mailbox) = is_unwatched {
-            self.unwatch(key, mailbox);
+        if let Some(watched) = is_unwatched {
+            self.unwatch(key, watched);
         }
         if let Some(mailbox) = touched {
             self.touch(base, mailbox);
@@ -220,12 +226,15 @@ impl LastHop {
                 for (position, blob) in blobs {
                     session.push(Reply::push(position, blob));
                 }
-                let mailbox = session.id(Role::Receive).map(RecvId::from_bytes);
-                if let Some(mailbox) = mailbox.filter(|_| touch) {
+                if let Some(Watched::Mailbox(mailbox)) = session.watched().filter(|_| touch) {
                     self.touch(base, mailbox);
                 }
             }
-            // The mailbox is gone: its reader will find out by any command.
+            // Entries went before this reader came to them. It asks again from its cursor, and is told.
+            Ok(Answer::Refused(Reason::Gap)) => {
+                return self.close(base, now, key, CloseReason::Busy);
+            }
+            // The mailbox or feed is gone: its reader will find out by any command.
             Ok(_) => {}
             // Nothing was told: the reader must come again rather than wait for what does not come.
             Err(_) => return self.close(base, now, key, CloseReason::Busy),
@@ -235,16 +244,16 @@ impl LastHop {
         self.queue_push(key);
     }
 
-    /// Something new is in a mailbox. A watch that has come this far is given it at once, others have it read.
+    /// Something new is in a mailbox or feed. A watch that has come this far is given it at once, others have it read.
     fn notice(
         &mut self,
         base: &mut Base,
         now: Now,
-        mailbox: &RecvId,
+        watched: &Watched,
         stored: Stored,
         blob: Option<Blob>,
     ) {
-        for key in self.watchers_of(mailbox) {
+        for key in self.watchers_of(watched) {
             let is_full = base.links.is_full(key.link);
             let Some(session) = self.sessions.get_mut(&key) else { continue };
             let had_some = session.outgoing() > 0;
@@ -254,7 +263,9 @@ impl LastHop {
                     session.push(Reply::push(stored.position, blob.clone()));
                     base.totals.deliveries += 1;
                     queue(base, now, key, had_some, 1);
-                    if stored.touch {
+                    if let Watched::Mailbox(mailbox) = watched
+                        && stored.touch
+                    {
                         self.touch(base, *mailbox);
                     }
                 }
@@ -265,7 +276,7 @@ impl LastHop {
     }
 
     /// Lines a watch up to be looked at, once.
-    fn queue_push(&mut self, key: RouteKey) {
+    pub(super) fn queue_push(&mut self, key: RouteKey) {
         if let Some(watch) = self.sessions.get_mut(&key).and_then(|session| session.watch.as_mut())
             && !watch.is_queued
             && watch.wants().is_some()
@@ -298,9 +309,27 @@ impl LastHop {
     }
 }
 
+/// Whether an entry waits for nothing: it is there, or it will never be.
+fn is_settled(result: &Result<Answer, StoreError>) -> bool {
+    match result {
+        Ok(Answer::Refused(reason)) => matches!(
+            reason,
+            Reason::Mismatch
+                | Reason::NoObject
+                | Reason::Named
+                | Reason::Restored
+                | Reason::Malformed
+        ),
+        result => result.is_ok(),
+    }
+}
+
 fn count(base: &mut Base, effect: Effect, result: &Result<Answer, StoreError>) {
     let totals = &mut base.totals;
     match (effect, result) {
+        (Effect::FeedPut(_), Ok(Answer::Stored { .. })) => totals.entries_stored += 1,
+        (Effect::FeedPut(_), Ok(Answer::Done)) => totals.entries_repeated += 1,
+        (Effect::FeedCreate, Ok(Answer::Done)) => totals.feed_creates += 1,
         (_, Ok(Answer::Stored { .. })) => totals.puts_stored += 1,
         (Effect::Put(_), Ok(Answer::Done)) => totals.puts_repeated += 1,
         (Effect::Create, Ok(Answer::Done)) => totals.creates += 1,

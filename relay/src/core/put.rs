@@ -10,7 +10,7 @@ use hearken_proto::time::{UnixHour, UnixMillis};
 use hearken_proto::wire::Reason;
 use rand_core::CryptoRng;
 
-use super::command::{Answer, Blocked, CommandContext, Put};
+use super::command::{Answer, Blocked, CommandContext, Put, SessionNumber, Watched};
 use super::mailbox::{find, load, save};
 use super::rows::{BlobRow, Kind, MailboxDay, MailboxRow, blob_key, seen_key};
 use crate::store::{Space, StoreError, Transaction};
@@ -31,7 +31,8 @@ pub(super) fn put(
     let (true, Some(mailbox), Some(row)) = (put.permit.proven, mailbox, row) else {
         return Ok(Answer::Refused(Reason::NotYours));
     };
-    if let Some(reason) = out_of_order(tx, context, &mailbox, &row, &put)? {
+    let is_seen = |put_id: &PutId| seen(tx, &mailbox, &row, put_id);
+    if let Some(reason) = out_of_order(context, put.session, &put.before, is_seen)? {
         return Ok(Answer::Refused(reason));
     }
     if seen(tx, &mailbox, &row, &put.put_id)? {
@@ -55,28 +56,29 @@ pub(super) fn put(
     let position = store(tx, context, now, rng, mailbox, row, &put)?;
     // Where the commit fails after this, the next `Put` names this one among those before it, and it is not there.
     context.blocked.remove(&put.session);
-    Ok(Answer::Stored { mailbox, after, position, blob: Some(put.blob), touch })
+    let watched = Watched::Mailbox(mailbox);
+    Ok(Answer::Stored { watched, after, position, blob: Some(put.blob), touch })
 }
 
-/// Why a `Put` must wait for an earlier one of its session, if it must.
-fn out_of_order(
-    tx: &Transaction<'_>,
+/// Why a blob must wait for an earlier one of its session, if it must: `before` are those that are not known to be
+/// stored, in order.
+pub(super) fn out_of_order(
     context: &mut CommandContext,
-    mailbox: &RecvId,
-    row: &MailboxRow,
-    put: &Put,
+    session: SessionNumber,
+    before: &[PutId],
+    is_seen: impl Fn(&PutId) -> Result<bool, StoreError>,
 ) -> Result<Option<Reason>, StoreError> {
     // The last is stored only where all before it are.
-    if put.before.last().is_none_or(|last| matches!(seen(tx, mailbox, row, last), Ok(true))) {
+    if before.last().is_none_or(|last| matches!(is_seen(last), Ok(true))) {
         return Ok(None);
     }
-    for earlier in &put.before {
-        if !seen(tx, mailbox, row, earlier)? {
+    for earlier in before {
+        if !is_seen(earlier)? {
             // What an earlier batch remembered may be of one whose commit failed: only the rows say what is next.
-            let blocked = context.blocked.get(&put.session);
+            let blocked = context.blocked.get(&session);
             let blocked = blocked.filter(|blocked| blocked.put_id == *earlier);
             let reason = blocked.map_or(Reason::Busy, |blocked| blocked.reason);
-            context.blocked.insert(put.session, Blocked { put_id: *earlier, reason });
+            context.blocked.insert(session, Blocked { put_id: *earlier, reason });
             return Ok(Some(reason));
         }
     }

@@ -3,13 +3,14 @@
 //! A command that breaks a rule is still answered by as many cells as it asked for, where that number is allowed.
 
 use hearken_proto::auth::MAC_LEN;
-use hearken_proto::ids::{ObjectId, PutId, RecvId, SendId};
+use hearken_proto::ids::{FeedId, FeedWriterId, ObjectId, PutId, RecvId, SendId};
 use hearken_proto::limits::{GET_MAX, OBJECT_CHUNKS_MAX, OBJECT_TTL_HOURS_MAX};
 use hearken_proto::payload::Blob;
 use hearken_proto::wire::command::Command as Wire;
 use hearken_proto::wire::{self, Reason, Role, object_put};
 
 use super::command::Declaration;
+use super::feed_asks::FeedAsk;
 
 /// What a client asks for.
 pub(super) struct Request {
@@ -41,6 +42,7 @@ pub(super) enum Ask {
     Declare { declaration: Declaration, work: u64 },
     Chunk { index: u32, blob: Blob },
     ObjectGet { object: ObjectId, first: u32, max: u32 },
+    Feed(FeedAsk),
     Ping,
 }
 
@@ -56,6 +58,7 @@ impl Ask {
             Self::Claim { .. } => Some(Role::Claim),
             Self::Put { .. } => Some(Role::Send),
             Self::DeleteObject | Self::Declare { .. } | Self::Chunk { .. } => Some(Role::Write),
+            Self::Feed(ask) => Some(ask.role()),
             Self::ObjectGet { .. } | Self::Ping => None,
         }
     }
@@ -67,6 +70,7 @@ impl Request {
         let cells = match &command.command {
             Some(Wire::Get(get)) => get.max,
             Some(Wire::ObjectGet(get)) => get.max,
+            Some(Wire::FeedGet(get)) => get.max,
             _ => 1,
         };
         let cells_hold = (1..=GET_MAX).contains(&cells);
@@ -109,15 +113,13 @@ fn ask(command: Wire, blob: Option<Blob>) -> Result<Ask, Reason> {
         }
         Wire::Claim(claim) => Ask::Claim { sender: SendId::of(&array(&claim.sender_public_key)?) },
         Wire::Put(put) => {
-            let blob = blob.ok_or(Reason::Malformed)?;
-            let put_id = PutId::from_bytes(array(&put.put_id)?);
-            if blob.put_id() != put_id {
-                return Err(Reason::Malformed);
-            }
+            let (put_id, blob) = named_blob(&put.put_id, blob)?;
             Ask::Put { put_id, blob }
         }
         Wire::Get(get) => Ask::Get { after: get.after, max: get.max },
+        Wire::Watch(watch) if watch.feed => Ask::Feed(FeedAsk::Watch { after: watch.after }),
         Wire::Watch(watch) => Ask::Watch { after: watch.after },
+        Wire::Ack(ack) if ack.feed => Ask::Feed(FeedAsk::Ack { cursor: ack.cursor }),
         Wire::Ack(ack) => Ask::Ack { cursor: ack.cursor },
         Wire::Delete(delete) => match delete.role() {
             Role::Receive => Ask::DeleteMailbox,
@@ -144,11 +146,22 @@ fn ask(command: Wire, blob: Option<Blob>) -> Result<Ask, Reason> {
             let object = ObjectId::from_bytes(array(&get.object_id)?);
             Ask::ObjectGet { object, first: get.first, max: get.max }
         }
+        Wire::FeedCreate(create) => Ask::Feed(FeedAsk::of_create(&create)?),
+        Wire::FeedPut(put) => Ask::Feed(FeedAsk::of_put(&put, blob)?),
+        Wire::FeedGet(get) => Ask::Feed(FeedAsk::Get { after: get.after, max: get.max }),
+        Wire::FeedDelete(_) => Ask::Feed(FeedAsk::Delete),
         Wire::Ping(_) => Ask::Ping,
     })
 }
 
-fn array(bytes: &[u8]) -> Result<[u8; 32], Reason> {
+/// A blob under the id by which it is put, which must be its own.
+pub(super) fn named_blob(put_id: &[u8], blob: Option<Blob>) -> Result<(PutId, Blob), Reason> {
+    let blob = blob.ok_or(Reason::Malformed)?;
+    let put_id = PutId::from_bytes(array(put_id)?);
+    if blob.put_id() == put_id { Ok((put_id, blob)) } else { Err(Reason::Malformed) }
+}
+
+pub(super) fn array(bytes: &[u8]) -> Result<[u8; 32], Reason> {
     bytes.try_into().map_err(|_| Reason::Malformed)
 }
 
@@ -163,6 +176,8 @@ pub(super) fn id_of(role: Role, public_key: &[u8; 32]) -> [u8; 32] {
         Role::Send => *SendId::of(public_key).as_bytes(),
         Role::Claim => *ClaimId::of(public_key).as_bytes(),
         Role::Write => *ObjectId::of(public_key).as_bytes(),
+        Role::FeedRead => *FeedId::of(public_key).as_bytes(),
+        Role::FeedWrite => *FeedWriterId::of(public_key).as_bytes(),
         Role::Receive | Role::Unspecified => *RecvId::of(public_key).as_bytes(),
     }
 }
@@ -200,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_proof_that_the_command_does_not_need_is_refused() {
-        let watch = || Wire::Watch(wire::Watch { after: 0 });
+        let watch = || Wire::Watch(wire::Watch { after: 0, feed: false });
         assert!(of(watch(), Some(auth(Role::Receive)), None).ask.is_ok());
         for role in [Role::Send, Role::Claim, Role::Write, Role::Unspecified] {
             assert!(matches!(of(watch(), Some(auth(role)), None).ask, Err(Reason::Malformed)));

@@ -13,6 +13,8 @@
 //! | day | `h` ‖ object id ‖ index | hash of a chunk |
 //! | day | `k` ‖ object id ‖ index | chunk, sealed under its object's key |
 //!
+//! Feeds are in `feed_rows.rs`.
+//!
 //! Guarantees: a value that does not decode is [`StoreError::Corrupt`], never a guess; no row names two mailboxes, an
 //! address, or a time finer than an hour.
 
@@ -35,6 +37,12 @@ pub(super) enum Kind {
     Seen = b'p' as isize,
     ChunkHash = b'h' as isize,
     Chunk = b'k' as isize,
+    Feed = b'f' as isize,
+    FeedWriter = b'w' as isize,
+    FeedIdle = b'j' as isize,
+    FeedTotal = b'u' as isize,
+    Entry = b'e' as isize,
+    SeenEntry = b'q' as isize,
 }
 
 /// A key of one id: a row's, or the prefix of an id's rows.
@@ -228,6 +236,8 @@ pub(super) struct ObjectRow {
     pub(super) space: UnixDay,
     pub(super) received: u32,
     pub(super) complete: bool,
+    /// An entry of a feed names it; only what is complete is named.
+    pub(super) named: bool,
     /// The hour from which it is not there.
     pub(super) goes: UnixHour,
     /// The day under whose key the object's own key is sealed.
@@ -243,7 +253,7 @@ impl ObjectRow {
         bytes.extend_from_slice(&self.ttl_hours.to_be_bytes());
         bytes.extend_from_slice(&self.space.0.to_be_bytes());
         bytes.extend_from_slice(&self.received.to_be_bytes());
-        bytes.push(u8::from(self.complete));
+        bytes.push(u8::from(self.complete) + u8::from(self.named));
         bytes.extend_from_slice(&self.goes.0.to_be_bytes());
         bytes.extend_from_slice(&self.key_day.0.to_be_bytes());
         bytes.extend_from_slice(&self.sealed_key);
@@ -253,13 +263,22 @@ impl ObjectRow {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
         let mut fields = Fields { rest: bytes, what: "an object's row" };
         fields.version()?;
+        let (chunks, root, ttl_hours) = (fields.u32()?, fields.array()?, fields.u32()?);
+        let (space, received) = (UnixDay(fields.u32()?), fields.u32()?);
+        let (complete, named) = match fields.array::<1>()? {
+            [0] => (false, false),
+            [1] => (true, false),
+            [2] => (true, true),
+            _ => return Err(corrupt(fields.what)),
+        };
         Ok(Self {
-            chunks: fields.u32()?,
-            root: fields.array()?,
-            ttl_hours: fields.u32()?,
-            space: UnixDay(fields.u32()?),
-            received: fields.u32()?,
-            complete: fields.flag()?,
+            chunks,
+            root,
+            ttl_hours,
+            space,
+            received,
+            complete,
+            named,
             goes: UnixHour(fields.u32()?),
             key_day: UnixDay(fields.u32()?),
             sealed_key: fields.rest.to_vec(),
@@ -270,7 +289,7 @@ impl ObjectRow {
 /// A u64 row.
 pub(super) fn read_total(bytes: Option<&[u8]>) -> Result<u64, StoreError> {
     let Some(bytes) = bytes else { return Ok(0) };
-    let mut fields = Fields { rest: bytes, what: "the number of mailboxes" };
+    let mut fields = Fields { rest: bytes, what: "a number of mailboxes or feeds" };
     let total = fields.u64()?;
     fields.end()?;
     Ok(total)
@@ -286,23 +305,25 @@ pub(super) fn corrupt(what: &str) -> StoreError {
     StoreError::Corrupt { what: what.to_owned(), advice: "restore the newest backup" }
 }
 
-struct Fields<'a> {
-    rest: &'a [u8],
-    what: &'static str,
+/// The fields of a row, read one after another.
+pub(super) struct Fields<'a> {
+    pub(super) rest: &'a [u8],
+    /// What the row is.
+    pub(super) what: &'static str,
 }
 
 impl Fields<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
         let (head, rest) = self.rest.split_first_chunk().ok_or_else(|| corrupt(self.what))?;
         self.rest = rest;
         Ok(*head)
     }
 
-    fn u32(&mut self) -> Result<u32, StoreError> {
+    pub(super) fn u32(&mut self) -> Result<u32, StoreError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, StoreError> {
+    pub(super) fn u64(&mut self) -> Result<u64, StoreError> {
         self.array().map(u64::from_be_bytes)
     }
 
@@ -328,11 +349,11 @@ impl Fields<'_> {
         Ok(there.then_some(id))
     }
 
-    fn version(&mut self) -> Result<(), StoreError> {
+    pub(super) fn version(&mut self) -> Result<(), StoreError> {
         if self.array::<1>()? == [1] { Ok(()) } else { Err(corrupt(self.what)) }
     }
 
-    fn end(&self) -> Result<(), StoreError> {
+    pub(super) fn end(&self) -> Result<(), StoreError> {
         if self.rest.is_empty() { Ok(()) } else { Err(corrupt(self.what)) }
     }
 }
@@ -366,6 +387,7 @@ mod tests {
             space: UnixDay(20_003),
             received: 4,
             complete: false,
+            named: false,
             goes: UnixHour(480_000),
             key_day: UnixDay(20_000),
             sealed_key: vec![7; 72],

@@ -1,18 +1,19 @@
 //! One route session at the last relay: its seal, the keys it has proven, its answers in the order of its commands.
 //!
 //! Guarantees: answers leave in the order of the commands though the store answers out of order; at most 16 answer cells
-//! are due; one mailbox or one object's writer a session; a read waits for the session's earlier writes.
+//! are due; one mailbox, one feed or one object's writer a session, or an object's and a feed's writer, so that an entry
+//! can name the object; a read waits for the session's earlier writes.
 
 use std::collections::VecDeque;
 
-use hearken_proto::ids::{PutId, RecvId, SendId};
+use hearken_proto::ids::{FeedId, PutId, RecvId, SendId};
 use hearken_proto::limits::ANSWERS_DUE_MAX;
 use hearken_proto::seal::{KeyEpoch, RouteSeal};
 use hearken_proto::wire::Role;
 
 use super::action::Ticket;
 use super::clock::Moment;
-use super::command::{Read, SessionNumber};
+use super::command::{Read, SessionNumber, Watched};
 use super::reply::Reply;
 use super::watch::Watch;
 
@@ -38,7 +39,9 @@ pub(super) enum Effect {
     Reader(RecvId),
     Put(PutId),
     Ack(u64),
-    Watch(RecvId),
+    Watch(Watched),
+    FeedCreate,
+    FeedPut(PutId),
 }
 
 enum State {
@@ -125,15 +128,25 @@ impl Session {
         self.proven.ids.iter().find(|(proven, _)| *proven == role).map(|(_, id)| *id)
     }
 
+    /// What this session may watch: what it reads.
+    pub(super) fn watched(&self) -> Option<Watched> {
+        let mailbox = || self.id(Role::Receive).map(RecvId::from_bytes).map(Watched::Mailbox);
+        let feed = || self.id(Role::FeedRead).map(FeedId::from_bytes).map(Watched::Feed);
+        mailbox().or_else(feed)
+    }
+
     /// Whether a proof of `id` in `role` would stay with the session's one object. Claim and sender of one mailbox go
-    /// together, since the claim names the sender.
+    /// together, since the claim names the sender; an object and the feed that an entry of may name it, since the relay
+    /// keeps that anyway.
     pub(super) fn admits(&self, role: Role, id: &[u8; 32]) -> Result<(), SecondObject> {
         let holds = self.proven.ids.iter().all(|(proven, proven_id)| match (*proven, role) {
             (proven, role) if proven == role => proven_id == id,
             (Role::Claim, Role::Send) => {
                 self.proven.claimed.is_none_or(|sender| sender.as_bytes() == id)
             }
-            (Role::Send, Role::Claim) => true,
+            (Role::Send, Role::Claim)
+            | (Role::Write, Role::FeedWrite)
+            | (Role::FeedWrite, Role::Write) => true,
             _ => false,
         });
         if holds { Ok(()) } else { Err(SecondObject) }

@@ -1,19 +1,21 @@
-//! Deletes what is due: mailboxes whose reader stayed away, objects whose hour is over. A little at a time, so that no
-//! group commit grows by it.
+//! Deletes what is due: mailboxes whose reader stayed away, feeds whose last entry is long ago, objects whose hour is
+//! over. A little at a time, so that no group commit grows by it.
 //!
-//! Blobs are not here: they go with their day's space and key.
+//! Blobs and entries are not here: they go with their day's space and key.
 
-use hearken_proto::ids::{ObjectId, RecvId};
-use hearken_proto::limits::MAILBOX_IDLE_DAYS;
+use hearken_proto::ids::{FeedId, ObjectId, RecvId};
+use hearken_proto::limits::{FEED_IDLE_DAYS, MAILBOX_IDLE_DAYS};
 use hearken_proto::time::UnixMillis;
 
 use super::command::Answer;
-use super::mailbox;
 use super::rows::{Kind, ObjectRow, due_prefix, end_of, key, read_due_key};
+use super::{feed, mailbox};
 use crate::store::{Space, StoreError, Transaction};
 
 /// Mailboxes deleted in one command.
 const MAILBOXES_STEP: usize = 32;
+/// Feeds deleted in one command.
+const FEEDS_STEP: usize = 32;
 /// Objects looked at in one command.
 const OBJECTS_STEP: usize = 8;
 /// Chunks of one object deleted in one command: a megabyte.
@@ -22,8 +24,9 @@ const CHUNKS_STEP: usize = 512;
 /// One step; `more` says that there is more to do at once.
 pub(super) fn sweep(tx: &mut Transaction<'_>, now: UnixMillis) -> Result<Answer, StoreError> {
     let mailboxes = sweep_mailboxes(tx, now)?;
+    let feeds = sweep_feeds(tx, now)?;
     let objects = sweep_objects(tx, now)?;
-    Ok(Answer::Swept { more: mailboxes || objects })
+    Ok(Answer::Swept { more: mailboxes || feeds || objects })
 }
 
 fn sweep_mailboxes(tx: &mut Transaction<'_>, now: UnixMillis) -> Result<bool, StoreError> {
@@ -45,6 +48,27 @@ fn sweep_mailboxes(tx: &mut Transaction<'_>, now: UnixMillis) -> Result<bool, St
         }
     }
     Ok(due.len() == MAILBOXES_STEP)
+}
+
+fn sweep_feeds(tx: &mut Transaction<'_>, now: UnixMillis) -> Result<bool, StoreError> {
+    let first_kept = now.day().0.saturating_sub(FEED_IDLE_DAYS);
+    let due = tx.range(
+        Space::Rows,
+        &due_prefix(Kind::FeedIdle, 0),
+        &due_prefix(Kind::FeedIdle, first_kept),
+        FEEDS_STEP,
+    )?;
+    for row in &due {
+        let (day, id) = read_due_key(&row.key)?;
+        let feed = FeedId::from_bytes(id);
+        tx.delete(Space::Rows, &row.key);
+        if let Some(found) = feed::load(tx, &feed)?
+            && found.last_day.0 <= day
+        {
+            feed::remove(tx, &feed, &found)?;
+        }
+    }
+    Ok(due.len() == FEEDS_STEP)
 }
 
 fn sweep_objects(tx: &mut Transaction<'_>, now: UnixMillis) -> Result<bool, StoreError> {

@@ -435,7 +435,7 @@ pub(super) fn ping() -> Ask {
 }
 
 pub(super) fn watch(after: u64) -> Ask {
-    Ask::Watch(wire::Watch { after })
+    Ask::Watch(wire::Watch { after, feed: false })
 }
 
 pub(super) fn get(after: u64, max: u32) -> Ask {
@@ -443,7 +443,7 @@ pub(super) fn get(after: u64, max: u32) -> Ask {
 }
 
 pub(super) fn ack(cursor: u64) -> Ask {
-    Ask::Ack(wire::Ack { cursor })
+    Ask::Ack(wire::Ack { cursor, feed: false })
 }
 
 #[track_caller]

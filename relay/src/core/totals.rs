@@ -39,7 +39,13 @@ pub struct Totals {
     pub puts_stored: u64,
     /// Blobs that were there already.
     pub puts_repeated: u64,
-    /// Blobs pushed or delivered.
+    /// Feeds created, repeats counted.
+    pub feed_creates: u64,
+    /// Entries of feeds stored.
+    pub entries_stored: u64,
+    /// Entries that were there already.
+    pub entries_repeated: u64,
+    /// Blobs and entries pushed or delivered.
     pub deliveries: u64,
     /// Steps of `ObjectPut` carried out.
     pub object_puts: u64,

@@ -111,6 +111,14 @@ impl Watch {
         }
         self.cursor = self.cursor.max(cursor);
     }
+
+    /// The reader of a feed has stored everything up to `cursor`. It moves the window alone, since nothing was unlinked:
+    /// what was not pushed yet still is, whatever the reader says.
+    pub(super) fn confirm(&mut self, cursor: u64) {
+        while self.unacknowledged.front().is_some_and(|position| *position <= cursor) {
+            self.unacknowledged.pop_front();
+        }
+    }
 }
 
 #[cfg(test)]

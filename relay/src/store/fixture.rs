@@ -3,7 +3,7 @@
 use super::{MemoryStore, Store};
 
 /// An engine that can be restarted.
-pub(super) trait Fixture {
+pub(crate) trait Fixture {
     fn new() -> Self;
     fn store(&self) -> &dyn Store;
     /// Closes and opens again.

@@ -14,7 +14,7 @@ mod conformance;
 pub mod day_keys;
 pub mod error;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod fjall;
 pub mod frozen;
 pub mod key_files;

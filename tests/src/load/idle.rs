@@ -218,7 +218,7 @@ async fn watch(
     for keys in mailboxes {
         let mut session = Session::open(&mut link, &infos, &mut rng).await?;
         let auth = session.prove(&infos, Role::Receive, &keys.reader)?;
-        let watch = command::Command::Watch(Watch { after: 0 });
+        let watch = command::Command::Watch(Watch { after: 0, feed: false });
         match session.ask(&mut link, Some(auth), watch, &mut rng).await? {
             reply::Reply::Watching(_) => sessions.push(session),
             _ => return Err(LoadError::PeerMisbehaved),

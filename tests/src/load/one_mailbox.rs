@@ -102,7 +102,7 @@ impl OneMailbox {
 
     async fn acknowledge(&mut self) -> Result<(), LoadError> {
         // Beyond the newest position it means that.
-        let ack = command::Command::Ack(Ack { cursor: u64::MAX });
+        let ack = command::Command::Ack(Ack { cursor: u64::MAX, feed: false });
         self.reader.say(&mut self.link, None, ack, None, &mut self.rng)?;
         let cell = self.next_cell().await?;
         is_done(self.reader.hear(cell)?)

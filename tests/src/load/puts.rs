@@ -275,7 +275,7 @@ impl Client {
             return Ok(());
         };
         if *unacked >= ACK_EVERY && *acks_due < ACKS_DUE_MAX {
-            let ack = command::Command::Ack(Ack { cursor: self.cursor });
+            let ack = command::Command::Ack(Ack { cursor: self.cursor, feed: false });
             reader.say(&mut self.link, None, ack, None, &mut self.rng)?;
             *unacked = 0;
             *acks_due += 1;
@@ -366,7 +366,7 @@ async fn open(
     if reads {
         let mut session = Session::open(link, infos, rng).await?;
         let auth = session.prove(infos, Role::Receive, &keys.reader)?;
-        let watch = command::Command::Watch(Watch { after });
+        let watch = command::Command::Watch(Watch { after, feed: false });
         session.ask(link, Some(auth), watch, rng).await?;
         reader = Some(session);
     }

@@ -317,8 +317,8 @@ impl World {
     fn ask(&self, question: Question, keys: &Keys) -> Ask {
         match question {
             Question::Get => Ask::Get(Get { after: 0, max: 1 }),
-            Question::Watch => Ask::Watch(Watch { after: 0 }),
-            Question::Ack => Ask::Ack(Ack { cursor: 1 }),
+            Question::Watch => Ask::Watch(Watch { after: 0, feed: false }),
+            Question::Ack => Ask::Ack(Ack { cursor: 1, feed: false }),
             Question::Delete => Ask::Delete(Delete { role: Role::Receive.into() }),
             Question::Put => Ask::Put(Put { put_id: self.blob.put_id().as_bytes().to_vec() }),
             Question::Claim => {

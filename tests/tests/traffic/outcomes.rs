@@ -172,7 +172,7 @@ impl World {
             self.ask(Asked(question, "malformed"), other_role, get(), None, malformed).await;
         }
         let question = "Watch";
-        let watch = || Command::Watch(Watch { after: 0 });
+        let watch = || Command::Watch(Watch { after: 0, feed: false });
         let watching = |reply: &Reply| matches!(reply, Reply::Watching(_));
         self.ask(Asked(question, "empty"), right(&empty.reader), watch(), None, watching).await;
         for (outcome, proof) in [("missing", right(&stranger)), ("wrong key", wrong)] {
@@ -221,7 +221,7 @@ impl World {
         let right = |key| Proof::Right(Role::Receive, key);
         let wrong = Proof::Wrong(Role::Receive, &some.reader);
         for (question, command) in [
-            ("Ack", Command::Ack(Ack { cursor: u64::MAX })),
+            ("Ack", Command::Ack(Ack { cursor: u64::MAX, feed: false })),
             ("Delete", Command::Delete(Delete { role: Role::Receive.into() })),
         ] {
             for (outcome, proof, expected) in [

@@ -20,7 +20,7 @@ mod journal;
 mod manifests;
 mod row_cache;
 #[cfg(test)]
-pub(in crate::store) mod test_support;
+pub(crate) mod test_support;
 #[cfg(test)]
 mod tests_damage;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::store::fixture::Fixture;
 pub(super) const TEST_CONFIG: FjallConfig =
     FjallConfig { reserve_bytes: 0, reopen_interval: Duration::ZERO };
 
-pub(in crate::store) struct FjallFixture {
+pub(crate) struct FjallFixture {
     /// Before its folder, so that it is closed before the folder goes.
     store: Option<FjallStore>,
     folder: TempDir,

@@ -112,8 +112,8 @@ impl Keys {
                 let max = u32::from(choices.byte() % 18);
                 (receive, Ask::Get(wire::Get { after: choices.number(), max }), None)
             }
-            8 => (receive, Ask::Watch(wire::Watch { after: choices.number() }), None),
-            9 => (receive, Ask::Ack(wire::Ack { cursor: choices.number() }), None),
+            8 => (receive, Ask::Watch(wire::Watch { after: choices.number(), feed: false }), None),
+            9 => (receive, Ask::Ack(wire::Ack { cursor: choices.number(), feed: false }), None),
             10 => {
                 let role = [Role::Receive, Role::Write, Role::Send][choices.below(3)];
                 (Some(role), Ask::Delete(wire::Delete { role: role.into() }), None)
