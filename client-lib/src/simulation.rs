@@ -8,6 +8,8 @@
 //! to fail as if the process had ended within it ([`InlineClient::end_after_commits`]), and an older copy of the vault
 //! put back ([`InlineClient::restart_on`]).
 
+mod parts;
+
 use hearken_proto::address::RelayAddress;
 use hearken_proto::cell::Cell;
 use hearken_proto::payload::Blob;
@@ -27,6 +29,8 @@ use crate::sync::{
     records,
 };
 use crate::vault::{Vault, VaultError};
+
+pub use parts::{Fate, InlineParts, root_of};
 
 /// A link, as one client names it. Never used again by the same run of a client; another run begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 #![allow(clippy::print_stdout, reason = "it says what it did")]
 
+#[path = "simulation/feeds.rs"]
+mod feeds;
 #[path = "simulation/found.rs"]
 mod found;
 #[path = "simulation/planted.rs"]

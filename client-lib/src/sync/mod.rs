@@ -15,13 +15,13 @@ mod copies;
 mod engine;
 mod errand;
 #[allow(dead_code, unused_imports, reason = "groups stand on it")]
-mod feed;
+pub(crate) mod feed;
 pub mod fuzzing;
 mod keys;
 pub(crate) mod messages;
 pub(crate) mod outbox;
 #[allow(dead_code, unused_imports, reason = "groups and files stand on it")]
-mod object;
+pub(crate) mod object;
 mod packet;
 mod parts;
 mod receiver;

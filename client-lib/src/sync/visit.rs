@@ -94,6 +94,11 @@ impl Visit {
         self.backoff.failures()
     }
 
+    /// Time has passed: a wait that is over is due no more, also where nothing wants a session.
+    pub(crate) fn handle_timeout(&mut self, now: UnixMillis) {
+        self.retry_at.take_if(|at| *at <= now);
+    }
+
     /// When a new session is due.
     pub(crate) fn poll_timeout(&self) -> Option<UnixMillis> {
         self.retry_at.filter(|_| self.session.is_none())

@@ -12,6 +12,7 @@
 
 mod calls;
 pub mod fault;
+pub mod feeds;
 mod looking;
 pub mod model;
 pub mod network;

@@ -144,9 +144,11 @@ impl FeedWriter {
         now: UnixMillis,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> FeedWriterStep {
-        let Some((_, seq)) = self.in_flight.pop_front_if(|(first, _)| *first == command) else {
+        let Some((_, seq)) = self.in_flight.front().copied().filter(|(first, _)| *first == command)
+        else {
             return FeedWriterStep::Nothing;
         };
+        self.in_flight.pop_front();
         self.last_used = now;
         match reply {
             // Behind a refusal nothing counts, or its order would be another.
@@ -164,6 +166,7 @@ impl FeedWriter {
 
     /// Time has passed: after a wait it begins again from the first unanswered entry.
     pub(crate) fn handle_timeout(&mut self, now: UnixMillis) {
+        self.visit.handle_timeout(now);
         if self.refused_until.is_some_and(|at| at <= now) && self.in_flight.is_empty() {
             self.forget_flight();
         }
