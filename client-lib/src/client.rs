@@ -4,6 +4,7 @@
 mod consents;
 pub(crate) mod contacts;
 mod copies;
+pub(crate) mod files;
 pub(crate) mod invitations;
 pub(crate) mod messages;
 mod relays;

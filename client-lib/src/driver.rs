@@ -396,7 +396,9 @@ impl State {
         }
         let engine = self.engine.poll_timeout().map(|at| at.since(now()));
         let waits = self.waits.iter().filter_map(|wait| match wait {
-            Waiting::Sync { deadline, .. } | Waiting::Sent { deadline, .. } => *deadline,
+            Waiting::Sync { deadline, .. }
+            | Waiting::Sent { deadline, .. }
+            | Waiting::File { deadline, .. } => *deadline,
             Waiting::Errand { .. } => None,
         });
         let waits = waits.map(|deadline| deadline.saturating_duration_since(Instant::now()));

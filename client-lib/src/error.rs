@@ -2,6 +2,7 @@
 
 use hearken_proto::address::AddressError;
 
+use crate::clean::CannotClean;
 use crate::consent::ConsentId;
 use crate::contact::Contact;
 use crate::message::Message;
@@ -134,6 +135,24 @@ pub enum ClientError {
     /// Nobody has given consent, or it was withdrawn, is over, or was for other words.
     #[error("there is no consent for this")]
     NotConsented,
+    /// A file without a byte.
+    #[error("an empty file")]
+    FileEmpty,
+    /// A file above 19,000,000 bytes.
+    #[error("a file above 19,000,000 bytes")]
+    FileTooLarge,
+    /// A file that cannot be cleaned for sure of what tells who made it.
+    #[error("a file that cannot be cleaned: {0}")]
+    CannotClean(CannotClean),
+    /// A message that is no file of somebody else.
+    #[error("no file that was received")]
+    NotAFile,
+    /// The relay has let the file go: it was not fetched for 21 days.
+    #[error("the relay has let the file go")]
+    FileGone,
+    /// What the relay gave is not the file that was sent.
+    #[error("not the file that was sent")]
+    FileBroken,
     /// An invitation that lasts no time, or more than 21 days.
     #[error("an invitation lasts up to 21 days")]
     ExpiryInvalid,

@@ -21,6 +21,19 @@ pub enum Event {
         /// Cells that still wait for that relay.
         cells_left: u32,
     },
+    /// Chunks of a file of this side were taken by the relay, or chunks of one of somebody else's came.
+    FileProgress {
+        /// The message that it belongs to.
+        message: MessageId,
+        /// Chunks of 2,400 bytes.
+        done: u32,
+        /// All of them.
+        of: u32,
+    },
+    /// A file is whole here: `Client::read_file`.
+    FileArrived(MessageId),
+    /// A file will not come: the relay has let it go, or gave another ([`crate::Message::file`] says which).
+    FileLost(MessageId),
     /// The person invited has joined.
     ContactJoined(ContactId),
     /// Somebody tried to use an invitation that had been used.

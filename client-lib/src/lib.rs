@@ -36,6 +36,7 @@ mod conversation;
 mod driver;
 mod error;
 mod event;
+mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handshake;
@@ -51,6 +52,7 @@ mod sync;
 pub mod vault;
 
 pub use client::contacts::NAME_MAX;
+pub use client::files::FileOptions;
 pub use client::invitations::{Invitation, Joined};
 pub use client::messages::Reacted;
 pub use client::{Client, Events, OpenError};
@@ -59,8 +61,12 @@ pub use contact::{Contact, ContactId, ContactState};
 pub use conversation::{Author, Conversation};
 pub use error::ClientError;
 pub use event::Event;
+pub use file::{FILE_MAX, FILE_NAME_MAX};
 pub use handshake::SafetyCode;
-pub use message::{Message, MessageId, MessageKind, MessageState, Notice, Reaction, SendOutcome};
+pub use message::{
+    FileInfo, FileState, Message, MessageId, MessageKind, MessageState, Notice, Reaction,
+    SendOutcome,
+};
 pub use options::Options;
 pub use relays::{Closing, Relay, RouteAdvice, RouteChoice};
 pub use sync::SyncOutcome;

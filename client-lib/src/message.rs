@@ -50,6 +50,8 @@ pub enum MessageKind {
         /// They have taken it back.
         withdrawn: bool,
     },
+    /// A file: see [`Message::file`]. [`Message::text`] is its name.
+    File,
     /// A consent was asked for or decided: see [`Message::consent`].
     Consent(ConsentState),
     /// Something that did not arrive, or could not be opened: so many cells of 2,400 bytes.
@@ -117,6 +119,56 @@ pub enum SendOutcome {
     MailboxFull,
 }
 
+/// Where a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileState {
+    /// This side sent it.
+    Own,
+    /// At the relay: it is fetched by itself, or, where it is large, when it is asked for.
+    AtRelay,
+    /// Here.
+    Here,
+    /// The relay has let it go: it was not fetched for 21 days.
+    Gone,
+    /// What the relay gave is not what was sent.
+    Broken,
+}
+
+/// What is known of a file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileInfo {
+    pub(crate) size: u64,
+    pub(crate) media_type: String,
+    pub(crate) state: FileState,
+}
+
+impl FileInfo {
+    /// Bytes: 1 to 19,000,000.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What its sender says it is (RFC 6838): not to be trusted.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn state(&self) -> FileState {
+        self.state
+    }
+}
+
+impl fmt::Debug for FileInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileInfo").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 /// What somebody thinks of a message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reaction {
@@ -158,6 +210,7 @@ pub struct Message {
     /// The author's order of the last change, which is also the line's version here.
     pub(crate) order: u64,
     pub(crate) edited: bool,
+    pub(crate) file: Option<FileInfo>,
     pub(crate) expires_at: Option<UnixMillis>,
     pub(crate) reactions: Vec<Reaction>,
     pub(crate) sent_at: UnixMillis,
@@ -202,7 +255,7 @@ impl Message {
         self.kind
     }
 
-    /// The words, byte for byte as they were written last; empty for what is not text, but for [`Notice::Unsent`] and for
+    /// The words, byte for byte as they were written last; of a file its name, which names no folder; empty for what is not text, but for [`Notice::Unsent`] and for
     /// a reaction.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -221,6 +274,12 @@ impl Message {
     pub fn consent(&self) -> Option<ConsentId> {
         let is_consent = matches!(self.kind, MessageKind::Consent(_));
         self.target.filter(|_| is_consent).map(|id| ConsentId::from_bytes(*id.as_bytes()))
+    }
+
+    /// What is known of a file; `None` of what is none, and of one whose key went with its time or with another vault.
+    #[must_use]
+    pub fn file(&self) -> Option<&FileInfo> {
+        self.file.as_ref()
     }
 
     /// Whether the author has replaced the words since they wrote them.

@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::failure::{Code, Failure};
 use crate::global::{Global, Route};
 use crate::output::Output;
 use crate::secrets::Source;
-use crate::session::TEXT_MAX;
+use crate::session::{FILE_MAX, TEXT_MAX};
 use crate::shutdown::Shutdown;
 use crate::terminal;
 
@@ -97,6 +99,35 @@ impl Context {
             return Err(Code::TextTooLong.into());
         }
         String::from_utf8(bytes).map_err(|_| Code::TextNotUtf8.into())
+    }
+
+    /// A file to be sent, whole; `-` is standard input.
+    pub(crate) fn file(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        // One byte more than the largest file shows that there is more.
+        let len_max = FILE_MAX as u64 + 1;
+        let bytes = if path == Path::new("-") {
+            Zeroizing::new(self.stdin(len_max)?)
+        } else {
+            let unreadable = |_| Failure::new(Code::FileUnreadable);
+            let file = File::open(path).map_err(unreadable)?;
+            // A folder opens; a pipe or a device may never end.
+            let about = file.metadata().map_err(unreadable)?;
+            if !about.is_file() {
+                return Err(Code::FileUnreadable.into());
+            }
+            if about.len() > FILE_MAX as u64 {
+                return Err(Code::FileTooLarge.into());
+            }
+            let mut bytes =
+                Zeroizing::new(Vec::with_capacity(FILE_MAX.min(about.len() as usize) + 1));
+            file.take(len_max).read_to_end(&mut bytes).map_err(unreadable)?;
+            bytes
+        };
+        match bytes.len() {
+            0 => Err(Code::FileEmpty.into()),
+            len if len > FILE_MAX => Err(Code::FileTooLarge.into()),
+            _ => Ok(bytes),
+        }
     }
 
     /// At most `len_max` bytes of standard input, which nothing else may have been told to read.

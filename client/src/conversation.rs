@@ -15,7 +15,7 @@ use crate::failure::{Failure, printable};
 use crate::language::Language;
 use crate::output::Output;
 use crate::session::{
-    Author, Consent, ConsentId, Contact, ContactId, ContactState, Message, MessageKind,
+    Author, Consent, ConsentId, Contact, ContactId, ContactState, FileInfo, FileState, Message, MessageKind,
     MessageState, Notice, Session,
 };
 use crate::time;
@@ -32,6 +32,8 @@ struct Line<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +70,18 @@ struct Line<'a> {
     sent_at: String,
     received_at: Option<String>,
     state: &'static str,
+}
+
+/// A file, as a message line has it.
+#[derive(Serialize)]
+struct FileLine<'a> {
+    name: &'a str,
+    /// Null where what is known of it is gone.
+    size: Option<u64>,
+    #[serde(rename = "type")]
+    media_type: Option<&'a str>,
+    /// `own`, `at-relay`, `here`, `gone` or `broken`.
+    at: &'static str,
 }
 
 /// What somebody thinks of a message.
@@ -151,7 +165,7 @@ fn show(output: &Output, message: &Message, people: &People) -> Result<(), Failu
     let asked = message.consent().and_then(|consent| people.consents.get(&consent));
     let words = words(output.language(), message, asked);
     let kind = message.kind();
-    let is_text = kind == MessageKind::Text;
+    let is_text = matches!(kind, MessageKind::Text | MessageKind::File);
     let target = message.target().map(|target| target.to_string());
     let line = Line {
         message: message.id().to_string(),
@@ -159,6 +173,7 @@ fn show(output: &Output, message: &Message, people: &People) -> Result<(), Failu
         from: people.name(message.author()),
         kind: match kind {
             MessageKind::Text => "text",
+            MessageKind::File => "file",
             MessageKind::Reaction { .. } => "reaction",
             MessageKind::Consent(_) => "consent",
             MessageKind::Gap { .. } => "gap",
@@ -166,9 +181,15 @@ fn show(output: &Output, message: &Message, people: &People) -> Result<(), Failu
         },
         text: match kind {
             MessageKind::Text | MessageKind::Reaction { .. } => Some(message.text()),
-            MessageKind::Gap { .. } => None,
+            MessageKind::Gap { .. } | MessageKind::File => None,
             _ => Some(&words),
         },
+        file: (kind == MessageKind::File).then(|| FileLine {
+            name: message.text(),
+            size: message.file().map(FileInfo::size),
+            media_type: message.file().map(FileInfo::media_type),
+            at: place_of(message),
+        }),
         notice: match kind {
             MessageKind::Notice(notice) => Some(notice_name(notice)),
             _ => None,
@@ -215,7 +236,7 @@ fn for_people(language: &Language, message: &Message, people: &People, words: &s
     let who = people.name_for_people(language, message.author());
     let at = time::for_people(message.received_at().unwrap_or(message.sent_at()));
     let mut text = format!("{who}, {at}");
-    let is_text = message.kind() == MessageKind::Text;
+    let is_text = matches!(message.kind(), MessageKind::Text | MessageKind::File);
     if is_text {
         text.push_str(&format!(" [{}]", short(&message.id().to_string())));
     }
@@ -252,6 +273,27 @@ fn indented(words: &str) -> String {
     text
 }
 
+/// Where a file is.
+fn place_of(message: &Message) -> &'static str {
+    match message.file().map(FileInfo::state) {
+        Some(FileState::Own) => "own",
+        Some(FileState::AtRelay) => "at-relay",
+        Some(FileState::Here) => "here",
+        Some(FileState::Broken) => "broken",
+        _ => "gone",
+    }
+}
+
+fn file_words(language: &Language, message: &Message) -> String {
+    let size = message.file().map_or(0, FileInfo::size);
+    let values = [
+        ("name", FluentValue::from(printable(message.text()))),
+        ("size", FluentValue::from(size.div_ceil(1_000))),
+        ("at", FluentValue::from(place_of(message))),
+    ];
+    language.text_with("say-file", &values)
+}
+
 /// How far a contact has come, in the catalogue.
 pub(crate) fn state_name(contact: &Contact) -> &'static str {
     match (contact.state(), contact.is_verified()) {
@@ -270,6 +312,7 @@ pub(crate) fn short(id: &str) -> &str {
 fn words(language: &Language, message: &Message, asked: Option<&Consent>) -> String {
     match message.kind() {
         MessageKind::Text => message.text().to_owned(),
+        MessageKind::File => file_words(language, message),
         MessageKind::Reaction { withdrawn } => {
             let target = message.target().map(|target| target.to_string()).unwrap_or_default();
             let values = [

@@ -6,8 +6,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use fluent_bundle::FluentValue;
+
 use crate::failure::printable;
 use crate::output::Output;
+use crate::session::{Event, Events, MessageId};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,36 @@ pub(crate) async fn while_waiting<T>(
             biased;
             done = &mut work => return done,
             () = tokio::time::sleep(SECOND) => seconds += 1,
+        }
+    }
+}
+
+/// Does `work`, and tells on standard error how far the file of a message is, a tenth at a time.
+pub(crate) async fn showing_progress<T>(
+    output: &Output,
+    mut events: Events,
+    message: MessageId,
+    work: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(work);
+    let mut told = 0;
+    let mut listening = true;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            event = events.next(), if listening => match event {
+                Some(Event::FileProgress { message: of_message, done, of }) if of_message == message => {
+                    let tenths = done.saturating_mul(10) / of.max(1);
+                    if tenths > told {
+                        told = tenths;
+                        let percent = [("percent", FluentValue::from(tenths * 10))];
+                        crate::output::complain(&output.language().text_with("wait-file", &percent));
+                    }
+                }
+                Some(_) => {}
+                None => listening = false,
+            },
         }
     }
 }

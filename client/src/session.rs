@@ -1,10 +1,11 @@
 //! An open vault and the client over it: the one place where the library is opened and its errors are worded.
 
+use hearken_client_lib::clean::CannotClean;
 use hearken_client_lib::vault::Damage;
 pub(crate) use hearken_client_lib::{
     Author, ClientError, Consent, ConsentId, ConsentState, Contact, ContactId, ContactState,
-    Conversation, Event, HostPort, Message, MessageId, MessageKind, MessageState, Notice,
-    RelayAddress, SendOutcome, UnixMillis,
+    Conversation, Event, Events, FILE_MAX, FileInfo, FileOptions, FileState, HostPort, Message,
+    MessageId, MessageKind, MessageState, Notice, RelayAddress, SendOutcome, UnixMillis,
 };
 use hearken_client_lib::{Client, KdfCost, Options, RouteAdvice, RouteChoice, VaultError};
 pub(crate) use hearken_proto::limits::TEXT_MAX;
@@ -307,6 +308,14 @@ impl From<ClientError> for Failure {
             ClientError::NotJoined => Code::NotJoined,
             ClientError::TextEmpty => Code::TextEmpty,
             ClientError::TextTooLong => Code::TextTooLong,
+            ClientError::FileEmpty => Code::FileEmpty,
+            ClientError::FileTooLarge => Code::FileTooLarge,
+            ClientError::CannotClean(why) => {
+                return Self::new(Code::CannotClean).with("why", why_not_clean(why));
+            }
+            ClientError::NotAFile => Code::NotAFile,
+            ClientError::FileGone => Code::FileGone,
+            ClientError::FileBroken => Code::FileBroken,
             ClientError::ExpiryInvalid => Code::ExpiryInvalid,
             ClientError::UnknownRelay => Code::UnknownRelay,
             ClientError::Address(_) => Code::AddressMalformed,
@@ -315,4 +324,27 @@ impl From<ClientError> for Failure {
         };
         code.into()
     }
+}
+
+/// The word by which the catalogue tells why a file cannot be cleaned.
+fn why_not_clean(why: CannotClean) -> &'static str {
+    match why {
+        CannotClean::Media => "media",
+        CannotClean::Archive => "archive",
+        CannotClean::OldOffice => "old-office",
+        CannotClean::Encrypted => "encrypted",
+        CannotClean::Damaged => "damaged",
+        CannotClean::TooIntricate => "intricate",
+        CannotClean::Embedded => "embedded",
+        CannotClean::EmbeddedPicture => "picture",
+        CannotClean::Macros => "macros",
+        CannotClean::FetchesElsewhere => "fetches",
+        CannotClean::DynamicForm => "form",
+        _ => "unknown",
+    }
+}
+
+/// Whether a file is here and whole.
+pub(crate) fn is_here(file: &FileInfo) -> bool {
+    file.state() == FileState::Here
 }

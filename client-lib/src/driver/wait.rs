@@ -6,8 +6,10 @@ use tokio::sync::oneshot;
 
 use super::{State, now, system_rng};
 use crate::contact::ContactId;
+use crate::conversation::ThreadId;
 use crate::error::ClientError;
 use crate::message::{MessageId, SendOutcome};
+use crate::sync::files::{self, Stage};
 use crate::sync::{ErrandId, ErrandOutcome, SyncOutcome, Trouble, outbox, records};
 use crate::vault::VaultError;
 
@@ -32,6 +34,15 @@ pub(super) enum Waiting {
         left: Option<u32>,
         reply: oneshot::Sender<Result<SendOutcome, ClientError>>,
     },
+    File {
+        thread: ThreadId,
+        message: MessageId,
+        contact: ContactId,
+        patience: Duration,
+        deadline: Option<Instant>,
+        done: Option<u32>,
+        reply: oneshot::Sender<Result<(), ClientError>>,
+    },
 }
 
 impl Wait {
@@ -50,6 +61,17 @@ impl Wait {
     ) -> Self {
         Self(Waiting::Sent { message, contact, patience, deadline: None, left: None, reply })
     }
+
+    pub(crate) fn file(
+        thread: ThreadId,
+        message: MessageId,
+        contact: ContactId,
+        patience: Duration,
+        reply: oneshot::Sender<Result<(), ClientError>>,
+    ) -> Self {
+        let (deadline, done) = (None, None);
+        Self(Waiting::File { thread, message, contact, patience, deadline, done, reply })
+    }
 }
 
 impl State {
@@ -57,7 +79,9 @@ impl State {
         let begun = Instant::now();
         match &mut wait {
             Waiting::Sync { limit, deadline, .. } => *deadline = Some(begun + *limit),
-            Waiting::Sent { patience, deadline, .. } => *deadline = Some(begun + *patience),
+            Waiting::Sent { patience, deadline, .. } | Waiting::File { patience, deadline, .. } => {
+                *deadline = Some(begun + *patience);
+            }
             Waiting::Errand { .. } => {}
         }
         self.waits.push(wait);
@@ -102,11 +126,16 @@ impl State {
                     let _ = reply.send(outcome);
                     return Ok(None);
                 }
-                let now_left = outbox::len(self.engine.vault().database(), contact)?;
+                let database = self.engine.vault().database();
+                let now_left = outbox::len(database, contact)?
+                    .saturating_add(files::chunks_left(database, contact.into())?);
                 if left.is_none_or(|left| now_left < left) {
                     deadline = Some(Instant::now() + patience);
                 }
-                let trouble = self.engine.sender_trouble(contact);
+                let trouble = self
+                    .engine
+                    .sender_trouble(contact)
+                    .or_else(|| self.engine.file_trouble(contact));
                 let final_answer = match trouble {
                     Some(Trouble::MailboxFull) => None,
                     Some(trouble) if trouble.is_unreachable() || trouble.patience() > 1 => None,
@@ -126,6 +155,46 @@ impl State {
                 }
                 let left = Some(now_left);
                 Ok(Some(Waiting::Sent { message, contact, patience, deadline, left, reply }))
+            }
+            Waiting::File { thread, message, contact, patience, mut deadline, done, reply } => {
+                let file = files::find(self.engine.vault().database(), thread, message)?;
+                let Some(file) = file else {
+                    let _ = reply.send(Err(ClientError::UnknownMessage));
+                    return Ok(None);
+                };
+                let over = match file.stage {
+                    Stage::Here => Some(Ok(())),
+                    Stage::Gone => Some(Err(ClientError::FileGone)),
+                    Stage::Broken => Some(Err(ClientError::FileBroken)),
+                    Stage::Uploading | Stage::Uploaded => Some(Err(ClientError::NotAFile)),
+                    Stage::There => None,
+                };
+                let trouble = self
+                    .engine
+                    .file_trouble(contact)
+                    .filter(|trouble| !trouble.is_unreachable() && trouble.patience() == 1);
+                let over = over.or(trouble.map(|trouble| Err(trouble.into_error())));
+                if let Some(outcome) = over {
+                    let _ = reply.send(outcome);
+                    return Ok(None);
+                }
+                if done != Some(file.done) {
+                    deadline = Some(Instant::now() + patience);
+                }
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    let _ = reply.send(Err(ClientError::Unreachable));
+                    return Ok(None);
+                }
+                let done = Some(file.done);
+                Ok(Some(Waiting::File {
+                    thread,
+                    message,
+                    contact,
+                    patience,
+                    deadline,
+                    done,
+                    reply,
+                }))
             }
         }
     }

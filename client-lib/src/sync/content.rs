@@ -175,9 +175,34 @@ pub(crate) struct ConsentAnswered {
     pub(crate) signature: Vec<u8>,
 }
 
-/// Kept for files; without a field yet.
+/// A file: an object at the relay of the receiver's mailbox, or of the group.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct File {}
+pub(crate) struct File {
+    /// The object's id, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) object: Vec<u8>,
+    /// What opens it, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) key: Vec<u8>,
+    /// Over its sealed chunks (`hearken_proto::object::Root`), 32 bytes: whoever has the key cannot put in another file.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) root: Vec<u8>,
+    /// How many chunks, one of the sizes of `crate::file`.
+    #[prost(uint32, tag = "4")]
+    pub(crate) chunks: u32,
+    /// Bytes of the file.
+    #[prost(uint64, tag = "5")]
+    pub(crate) size: u64,
+    /// RFC 6838.
+    #[prost(string, tag = "6")]
+    pub(crate) media_type: String,
+    /// What it is to be called. Never a path.
+    #[prost(string, tag = "7")]
+    pub(crate) name: String,
+    /// As of a text.
+    #[prost(bytes = "vec", tag = "8")]
+    pub(crate) reply_to: Vec<u8>,
+}
 
 impl Content {
     /// Bytes of one, to be sealed.

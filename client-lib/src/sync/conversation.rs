@@ -447,6 +447,7 @@ fn line(
         target: None,
         order: 0,
         edited: false,
+        file: None,
         expires_at: None,
         reactions: Vec::new(),
         sent_at: now,

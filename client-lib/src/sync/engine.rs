@@ -10,6 +10,7 @@
 mod answers;
 mod asked;
 mod closing;
+mod files;
 mod routes;
 mod said;
 mod storing;
@@ -25,6 +26,7 @@ use super::errand::{Errand, ErrandId, ErrandOutcome};
 use super::receiver::Receiver;
 use super::records::{self};
 use super::sender::{Acknowledged, Sender};
+use super::trouble::Trouble;
 use crate::contact::ContactId;
 use crate::error::ClientError;
 use crate::event::Event;
@@ -52,6 +54,8 @@ enum Owner {
     Receiver(ContactId),
     Sender(ContactId),
     Errand(ErrandId),
+    /// A file on its way, by its row.
+    File(i64),
 }
 
 /// What a sync came to.
@@ -74,6 +78,11 @@ pub(crate) struct Engine {
     receivers: BTreeMap<ContactId, Receiver>,
     senders: BTreeMap<ContactId, Sender>,
     errands: BTreeMap<ErrandId, Errand>,
+    transfers: BTreeMap<i64, files::Transfer>,
+    /// Files that the relay will not have, in this run, whose they are and why.
+    failed_files: BTreeMap<i64, (ContactId, Trouble)>,
+    /// Whether rows of files may have changed that nobody has looked at.
+    files_due: bool,
     next_errand: u64,
     finished: VecDeque<(ErrandId, Result<ErrandOutcome, ClientError>)>,
     owners: HashMap<SessionId, Owner>,
@@ -106,6 +115,9 @@ impl Engine {
             receivers: BTreeMap::new(),
             senders: BTreeMap::new(),
             errands: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            failed_files: BTreeMap::new(),
+            files_due: true,
             next_errand: 0,
             finished: VecDeque::new(),
             owners: HashMap::new(),
@@ -209,6 +221,7 @@ impl Engine {
     pub(crate) fn has_work(&self) -> bool {
         self.receivers.values().any(Receiver::is_working)
             || self.errands.values().any(Errand::is_working)
+            || self.transfers.values().any(files::Transfer::is_working)
     }
 
     /// When [`Engine::handle_timeout`] is due.
@@ -218,6 +231,7 @@ impl Engine {
             .filter_map(Receiver::poll_timeout)
             .chain(self.senders.values().filter_map(Sender::poll_timeout))
             .chain(self.errands.values().map(Errand::poll_timeout))
+            .chain(self.transfers.values().filter_map(files::Transfer::poll_timeout))
             .chain(self.router.poll_timeout())
             .chain(self.chores_at)
             .min()

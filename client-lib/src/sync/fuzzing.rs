@@ -235,6 +235,7 @@ pub fn honest_copy(
         target: None,
         order: 0,
         edited: false,
+        file: None,
         expires_at: None,
         reactions: Vec::new(),
         sent_at: UnixMillis(1),

@@ -12,7 +12,7 @@ use super::keys::{self, KeyName};
 use super::outbox::{SEEN_DAYS, id16};
 use crate::consent::ConsentState;
 use crate::conversation::{PersonId, ThreadId, ThreadKind};
-use crate::message::{Message, MessageId, MessageKind, MessageState, Notice, Reaction};
+use crate::message::{FileInfo, Message, MessageId, MessageKind, MessageState, Notice, Reaction};
 use crate::vault::VaultError;
 
 /// Kinds of rows that are spoken of outside of [`kind_of`].
@@ -21,6 +21,7 @@ const GAP: i64 = 1;
 pub(crate) const REACTION: i64 = 6;
 pub(crate) const DELETED: i64 = 7;
 const TIME_UP_UNSENT: i64 = 11;
+pub(crate) const FILE: i64 = 14;
 pub(crate) const GONE: i64 = 13;
 
 const COLUMNS: &str = "thread, (SELECT thread.kind FROM thread WHERE thread.id = message.thread), id,
@@ -35,6 +36,7 @@ const TARGET_ALIVE: &str = "EXISTS (SELECT 1 FROM message AS of WHERE of.thread 
 fn kind_of(kind: MessageKind) -> (i64, u32) {
     match kind {
         MessageKind::Text => (TEXT, 0),
+        MessageKind::File => (FILE, 0),
         MessageKind::Gap { missing } => (GAP, missing),
         MessageKind::Reaction { withdrawn } => (REACTION, u32::from(withdrawn)),
         MessageKind::Consent(state) => (12, state.number()),
@@ -55,6 +57,7 @@ fn kind_of(kind: MessageKind) -> (i64, u32) {
 fn kind_from(kind: i64, missing: u32) -> Result<MessageKind, VaultError> {
     Ok(match kind {
         TEXT => MessageKind::Text,
+        FILE => MessageKind::File,
         GAP => MessageKind::Gap { missing },
         2 => MessageKind::Notice(Notice::Joined),
         3 => MessageKind::Notice(Notice::SecondClaim),
@@ -110,12 +113,19 @@ fn message_of(db: &Connection, row: &Row<'_>) -> Result<Option<Message>, VaultEr
             words.to_owned()
         }
     };
+    let kind = kind_from(row.get(4)?, row.get(5)?)?;
+    let file = if kind == MessageKind::File { super::files::find(db, thread, id)? } else { None };
     Ok(Some(Message {
         thread,
         with: thread_kind(row.get(1)?)?,
         id,
         author: id_of(row.get(3)?, PersonId::from_bytes)?,
-        kind: kind_from(row.get(4)?, row.get(5)?)?,
+        kind,
+        file: file.map(|file| FileInfo {
+            size: file.size,
+            media_type: file.media_type,
+            state: file.stage.state(),
+        }),
         text,
         target: id_of(row.get(8)?, MessageId::from_bytes)?,
         order: row.get(9)?,
@@ -247,7 +257,12 @@ pub(crate) struct Known {
 impl Known {
     /// Whether it can be read at `now`.
     pub(crate) fn is_text(&self, now: UnixMillis) -> bool {
-        self.kind == TEXT && self.expires_at.is_none_or(|at| at > now)
+        self.kind == TEXT && self.is_readable(now)
+    }
+
+    /// Whether it is a text or a file that can be seen at `now`.
+    pub(crate) fn is_readable(&self, now: UnixMillis) -> bool {
+        [TEXT, FILE].contains(&self.kind) && self.expires_at.is_none_or(|at| at > now)
     }
 }
 
@@ -400,7 +415,9 @@ pub(crate) fn add_reactions(db: &Connection, messages: &mut [Message]) -> Result
         "SELECT author, text FROM message
          WHERE thread = ?1 AND target = ?2 AND kind = 6 AND missing = 0 AND text <> '' ORDER BY seq",
     )?;
-    for message in messages.iter_mut().filter(|message| message.kind == MessageKind::Text) {
+    let said =
+        |message: &&mut Message| [MessageKind::Text, MessageKind::File].contains(&message.kind);
+    for message in messages.iter_mut().filter(said) {
         let mut rows =
             statement.query(params![&message.thread.as_bytes()[..], &message.id.as_bytes()[..]])?;
         while let Some(row) = rows.next()? {

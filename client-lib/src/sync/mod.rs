@@ -16,12 +16,13 @@ mod engine;
 mod errand;
 #[allow(dead_code, unused_imports, reason = "groups stand on it")]
 pub(crate) mod feed;
+pub(crate) mod files;
 pub mod fuzzing;
 mod keys;
 pub(crate) mod messages;
-pub(crate) mod outbox;
-#[allow(dead_code, unused_imports, reason = "groups and files stand on it")]
+#[allow(dead_code, unused_imports, reason = "groups stand on parts of it")]
 pub(crate) mod object;
+pub(crate) mod outbox;
 mod packet;
 mod parts;
 mod receiver;

@@ -110,7 +110,11 @@ pub(crate) fn take_back(
         tx.prepare_cached("DELETE FROM waiting WHERE thread = ?1 AND about = ?2")?
             .execute(params![&thread.as_bytes()[..], &message.as_bytes()[..]])?;
     }
-    Ok(changed > 0)
+    // A file is told of once the relay has it.
+    let file = tx
+        .prepare_cached("DELETE FROM file WHERE thread = ?1 AND message = ?2 AND stage = 0")?
+        .execute(params![&thread.as_bytes()[..], &message.as_bytes()[..]])?;
+    Ok(changed + file > 0)
 }
 
 /// Whether something of a content has not been taken by a relay yet.
@@ -118,7 +122,8 @@ pub(crate) fn is_on_its_way(db: &Connection, message: MessageId) -> Result<bool,
     Ok(db
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM outbox WHERE message = ?1)
-                 OR EXISTS (SELECT 1 FROM waiting WHERE message = ?1)",
+                 OR EXISTS (SELECT 1 FROM waiting WHERE message = ?1)
+                 OR EXISTS (SELECT 1 FROM file WHERE message = ?1 AND stage = 0)",
         )?
         .query_row([&message.as_bytes()[..]], |row| row.get(0))?)
 }

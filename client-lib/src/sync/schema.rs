@@ -233,4 +233,47 @@ CREATE TABLE closing (
     on_ms INTEGER NOT NULL,
     successor TEXT
 ) WITHOUT ROWID;
+
+-- Files, each of a line of kind 14. object: its id at the relay. key: opens it, sealed where key_day is set; write_key:
+-- writes it, of own ones until the relay has it. stage: 0 own, to be uploaded, 1 own, at the relay, 2 at the relay, 3 here,
+-- 4 gone there, 5 not what was promised. wanted: is fetched without being asked for. done: chunks that the relay has
+-- acknowledged, or that came. until_ms: by then the relay has let it go.
+CREATE TABLE file (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    thread BLOB NOT NULL REFERENCES thread (id) ON DELETE CASCADE,
+    message BLOB NOT NULL,
+    object BLOB NOT NULL,
+    key BLOB NOT NULL,
+    key_day INTEGER,
+    write_key BLOB,
+    root BLOB NOT NULL,
+    chunks INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    stage INTEGER NOT NULL,
+    wanted INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0,
+    until_ms INTEGER NOT NULL,
+    UNIQUE (thread, message)
+);
+CREATE INDEX file_under_way ON file (seq) WHERE stage IN (0, 2);
+CREATE INDEX file_of_message ON file (message);
+
+-- Sealed chunks of files, sixteen a row: at is 512 times the file's seq and a sixteenth of the chunk's place.
+CREATE TABLE file_chunk (
+    at INTEGER PRIMARY KEY,
+    blobs BLOB NOT NULL
+);
+CREATE TRIGGER file_had_chunks AFTER DELETE ON file BEGIN
+    DELETE FROM file_chunk WHERE at >= old.seq * 512 AND at < (old.seq + 1) * 512;
+END;
+-- A key is overwritten in its place before its row goes.
+CREATE TRIGGER message_is_no_file AFTER UPDATE OF kind ON message WHEN old.kind = 14 AND new.kind <> 14 BEGIN
+    UPDATE file SET key = zeroblob(length(key)) WHERE thread = old.thread AND message = old.id;
+    DELETE FROM file WHERE thread = old.thread AND message = old.id;
+END;
+CREATE TRIGGER message_had_file AFTER DELETE ON message WHEN old.kind = 14 BEGIN
+    UPDATE file SET key = zeroblob(length(key)) WHERE thread = old.thread AND message = old.id;
+    DELETE FROM file WHERE thread = old.thread AND message = old.id;
+END;
 "];

@@ -23,6 +23,39 @@ rec-invitation-malformed = An invitation begins with hearken:invite/1# and is on
 err-file-unreadable = A file that you named could not be read.
 rec-file-unreadable = Check its name and that you may read it.
 
+err-file-empty = The file is empty.
+rec-file-empty = Check that you named the right file.
+
+err-file-too-large = The file is larger than 19,000,000 bytes.
+rec-file-too-large = Send a smaller one, or send it in parts.
+
+err-cannot-clean = { $why ->
+    [media] Films and sounds cannot be cleaned of what tells who made them, so the file was not sent.
+    [archive] What is in an archive cannot be cleaned of what tells who made it, so the file was not sent.
+    [old-office] Documents of this old kind (.doc, .xls, .ppt) cannot be cleaned of what tells who made them, so the file was not sent.
+    [encrypted] What is encrypted or protected by a password cannot be cleaned of what tells who made it, so the file was not sent.
+    [damaged] The file is damaged, or is not what it looks like, so it cannot be cleaned of what tells who made it. It was not sent.
+    [intricate] The file is so intricate that it cannot be cleaned of what tells who made it, so it was not sent.
+    [embedded] Another document, a film or a program lies inside the document, and cannot be cleaned of what tells who made it. It was not sent.
+    [picture] A picture in the document is of a kind that cannot be cleaned of what tells who made it. It was not sent.
+    [macros] The document carries macros, which are programs. It was not sent.
+    [fetches] The document fetches something from elsewhere when it is opened, which would tell others who opens it. It was not sent.
+    [form] The document is a form of a kind that cannot be cleaned of what tells who made it. It was not sent.
+   *[unknown] This kind of file cannot be cleaned of what tells who made it, so it was not sent.
+}
+rec-cannot-clean = { $why ->
+    [media] If what it tells of you may be known, send it with --keep-metadata.
+    [archive] Unpack it and send the files one by one, or, if what they tell of you may be known, send it with --keep-metadata.
+    [old-office] Save it as .docx, .xlsx, .pptx or PDF and send that.
+    [encrypted] Take the password off and send that; the conversation is encrypted anyway.
+    [picture] Replace the picture by a JPEG or PNG, or make a PDF of the document, and send that.
+    [embedded] Take it out, or make a PDF of the document, and send that.
+    [macros] Save it without macros (.docx, .xlsx, .pptx) and send that.
+    [fetches] Remove the links to other files and sources, or make a PDF of the document, and send that.
+    [form] Print it into a PDF and send that.
+   *[unknown] Make a PDF, a JPEG or a PNG of it and send that, or, if what it tells of you may be known, send it with --keep-metadata.
+}
+
 err-text-empty = The text is empty, so there is nothing to send.
 rec-text-empty = Write something, or check that you named the right file.
 
@@ -112,6 +145,18 @@ rec-unknown-message = See “hearken history” for the messages and their ids.
 
 err-ambiguous-message = “{ $given }” could be more than one message: { $candidates }
 rec-ambiguous-message = Type more of the id.
+
+err-not-a-file = This message brought no file.
+rec-not-a-file = See with “hearken history” which messages did: their lines say so.
+
+err-file-gone = The relay has let the file go: it keeps files for 21 days, and this one was not fetched in that time.
+rec-file-gone = Ask for it to be sent again.
+
+err-file-broken = What the relay gave is not the file that was sent. Nothing of it was saved.
+rec-file-broken = Ask for it to be sent again, and tell your contact what happened: the relay may be lying or broken.
+
+err-file-unwritable = The file could not be written.
+rec-file-unwritable = Check that the folder is there, belongs to you and has room.
 
 err-not-yours = Somebody else wrote this message. Nothing was changed.
 rec-not-yours = Only who wrote a message can change it or delete it on every side. To delete it on this side, leave --both out.

@@ -59,17 +59,19 @@ arg-contact = Name or id of the contact, or the first 4 or more characters of th
 
 ## Messages
 
-help-send = Send a text
+help-send = Send a text or a file
 arg-text = The text. Better give - and type it: what stands on the command line can be seen by others on this computer
 arg-text-file = Send the text in this file; - is standard input
 arg-reply-to = Id of the message that this answers, or the first 4 or more characters of it
-arg-file = Not built yet
-arg-keep-metadata = Not built yet
-arg-keep-name = Not built yet
+arg-file = Send this file, without what tells who made it, where and with what; - is standard input
+arg-keep-metadata = Send the file as it is, with whatever it tells of you
+arg-keep-name = Send the file's own name too, without its folder; else one like photo.jpg
 
 help-receive = Get new messages, and send what waits
 arg-follow = Go on until you stop it
 arg-timeout = Seconds to try at most (10)
+
+help-save = Save a file that you received
 
 help-history = Show earlier messages
 arg-limit = How many of the newest (100)
@@ -112,7 +114,6 @@ arg-new-passphrase-fd = Read the new passphrase from this file descriptor
 
 ## Not built yet
 
-help-save = Not built yet: save a file that you received
 help-group = Not built yet: conversations of several people
 help-submit = Not built yet: report something to a desk, without a name
 help-case = Not built yet: see how your report goes on

@@ -191,3 +191,17 @@ live-partner = You are writing to { $name }.
 live-to-whom = To whom? Begin the line with @NAME. See /contacts.
 live-unknown-command = There is no such command. See /help. To send a text that begins with /, write two of them.
 live-mailbox-full = The mailbox of this contact is full. What you wrote is kept, and sent when they have read.
+
+## Files
+
+wait-clean = Taking out what tells who made the file …
+wait-fetch = Fetching the file …
+wait-file = File: { $percent } %
+say-saved = Saved.
+say-file = { $at ->
+    [own] File “{ $name }”, { $size } kB
+    [at-relay] File “{ $name }”, { $size } kB, still at the relay: “hearken save” fetches it, within 21 days of its sending
+    [here] File “{ $name }”, { $size } kB: “hearken save” writes it to a place of yours
+    [broken] File “{ $name }”: what the relay gave is not what was sent. Ask for it again.
+   *[gone] File “{ $name }”, which is gone. Ask for it again.
+}

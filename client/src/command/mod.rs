@@ -13,6 +13,7 @@ mod not_built;
 mod parse;
 mod receive;
 mod relay;
+mod save;
 mod search;
 mod send;
 mod timer;
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     Forget(contacts::Forget),
     Send(send::Send),
     Receive(receive::Receive),
+    Save(save::Save),
     History(history::History),
     Search(search::Search),
     React(change::React),
@@ -101,6 +103,7 @@ impl Command {
             Self::Forget(_) => "forget",
             Self::Send(_) => "send",
             Self::Receive(_) => "receive",
+            Self::Save(_) => "save",
             Self::History(_) => "history",
             Self::Search(_) => "search",
             Self::React(_) => "react",
@@ -127,6 +130,7 @@ impl Command {
             Self::Forget(command) => command.run(context).await,
             Self::Send(command) => command.run(context).await,
             Self::Receive(command) => command.run(context).await,
+            Self::Save(command) => command.run(context).await,
             Self::History(command) => command.run(context).await,
             Self::Search(command) => command.run(context).await,
             Self::React(command) => command.run(context).await,

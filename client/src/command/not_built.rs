@@ -12,7 +12,6 @@ use crate::language::Language;
 /// Usage lines. Brackets: optional. `…`: more than once. `NAME=a|b`: one of these. `K`, `N`, `SECONDS`, `DAYS`: a
 /// whole number.
 const USAGES: &[&str] = &[
-    "save MESSAGE --out FILE",
     "group create NAME [--policy POLICY] [--as PSEUDONYM] [--pairwise]",
     "group add GROUP CONTACT",
     "group accept GROUP [--as PSEUDONYM]",

@@ -214,7 +214,6 @@ mod tests {
             "hearken vault panic-phrase",
             "hearken app --no-browser",
             "hearken contacts --proxy socks5://127.0.0.1:9050",
-            "hearken save m --out f --codephrase-fd 3 --json",
         ] {
             assert_eq!(code_of(line), Some(Code::NotBuilt), "{line}");
         }

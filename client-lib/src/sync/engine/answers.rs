@@ -31,6 +31,8 @@ impl Engine {
             self.store_arrivals(now, rng)?;
             self.store_acknowledgements()?;
             self.work(now, rng)?;
+            self.move_files(now, rng)?;
+            self.adopt_files()?;
             self.open_sessions(now, rng)?;
             self.pump(now)?;
             self.router.flush(now, rng);
@@ -96,6 +98,7 @@ impl Engine {
                     self.take_errand_step(id, step, now, rng)?;
                 }
             }
+            Some(Owner::File(seq)) => self.handle_file_opened(seq, session, now, rng)?,
             None => self.router.close(now, rng, session),
         }
         Ok(())
@@ -150,6 +153,7 @@ impl Engine {
                 let step = errand.handle_answer(last, reply, blob, &mut self.router, now, rng);
                 self.take_errand_step(id, step, now, rng)
             }
+            Some(Owner::File(seq)) => self.handle_file_answer(seq, command, &reply, blob, now, rng),
             None => Ok(()),
         }
     }
@@ -277,6 +281,7 @@ impl Engine {
             }
             // Cells in flight are put again in the next session; the relay knows those that it has.
             Some(Owner::Sender(id)) => self.close_sender(id, now, rng),
+            Some(Owner::File(seq)) => self.roll_over_file(seq, session, now, rng),
             _ => {}
         }
         Ok(())
@@ -313,6 +318,11 @@ impl Engine {
                     let relay = errand.relay();
                     self.note_failure(relay, why);
                     self.take_errand_step(id, step, now, rng)?;
+                }
+            }
+            Some(Owner::File(seq)) => {
+                if let Some(relay) = self.handle_file_closed(seq, session, failure, now, rng) {
+                    self.note_failure(relay, why);
                 }
             }
             None => {}

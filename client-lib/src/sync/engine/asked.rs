@@ -8,6 +8,7 @@ use hearken_proto::time::{UnixDay, UnixHour, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
+use super::files::Transfer;
 use super::{Engine, Mode, SyncOutcome};
 use crate::contact::ContactId;
 use crate::error::ClientError;
@@ -62,6 +63,9 @@ impl Engine {
         let receivers = self.receivers.values_mut();
         receivers.for_each(|receiver| receiver.begin_anew(&mut self.router));
         self.senders.values_mut().for_each(Sender::begin_anew);
+        self.transfers.values_mut().for_each(Transfer::begin_anew);
+        self.failed_files.clear();
+        self.files_due = true;
         self.adopt_contacts()?;
         for farewell in records::farewells(self.vault.database(), now.day())? {
             let known = self.errands.values().any(|errand| errand.is_farewell(farewell.seq));
@@ -259,6 +263,7 @@ impl Engine {
         self.vault.transaction(|tx| records::set_contact(tx, id, "blocked", 1))?;
         self.close_sender(id, now, rng);
         self.senders.remove(&id);
+        self.drop_transfers_of(id, now, rng);
         Ok(())
     }
 
@@ -297,7 +302,12 @@ impl Engine {
                 return Ok(false);
             }
         }
-        Ok(true)
+        // Those beyond a few begin when these are done.
+        let is_stuck = |transfer: &Transfer| {
+            let (failure, failures) = transfer.failure();
+            enough(failure, failures)
+        };
+        Ok(!self.files_due && self.transfers.values().all(is_stuck))
     }
 
     /// What the sync came to so far. `expired`: the time for it is up.
@@ -325,6 +335,11 @@ impl Engine {
             let due = !sender.is_claimed() || outbox::len(self.vault.database(), *id)? > 0;
             if due {
                 note(sender.relay(), sender.failure());
+            }
+        }
+        for transfer in self.transfers.values() {
+            if let Some(relay) = transfer.relay() {
+                note(relay, transfer.failure().0);
             }
         }
         outcome.unreachable = unreachable.into_iter().collect();
@@ -355,6 +370,7 @@ impl Engine {
             self.owners.remove(&session);
             self.router.close(now, rng, session);
         }
+        self.drop_transfers_of(id, now, rng);
     }
 }
 

@@ -138,7 +138,8 @@ impl Engine {
                 Err(trouble) => receiver.fail(trouble, now, rng),
             }
         }
-        self.open_senders(now, rng)
+        self.open_senders(now, rng)?;
+        self.open_transfers(now, rng)
     }
 
     pub(super) fn open_senders(

@@ -55,6 +55,7 @@ impl Engine {
                 self.close_sender(id, now, rng);
                 self.senders.remove(&id);
             }
+            self.files_due = true;
             self.adopt_contacts()?;
             self.look_ahead(now)?;
             for message in received.messages {

@@ -34,6 +34,9 @@ pub(crate) fn edit(
 ) -> Result<MessageId, ClientError> {
     let with = check_may_say(tx, thread)?;
     let known = own(tx, thread, target, now)?;
+    if !known.is_text(now) {
+        return Err(ClientError::UnknownMessage);
+    }
     let order = next_order(tx, thread, now)?.max(known.order.saturating_add(1));
     let left_s = known.expires_at.map_or(0, |at| {
         let seconds = at.since(now).as_secs().saturating_add(1);
@@ -75,7 +78,7 @@ pub(crate) fn delete_here(
     target: MessageId,
     now: UnixMillis,
 ) -> Result<(), ClientError> {
-    let known = messages::known(tx, thread, target)?.filter(|known| known.is_text(now));
+    let known = messages::known(tx, thread, target)?.filter(|known| known.is_readable(now));
     let known = known.ok_or(ClientError::UnknownMessage)?;
     outbox::take_back(tx, thread, target)?;
     messages::erase(tx, thread, target, GONE, known.order)?;
@@ -88,7 +91,7 @@ fn own(
     target: MessageId,
     now: UnixMillis,
 ) -> Result<Known, ClientError> {
-    let known = messages::known(tx, thread, target)?.filter(|known| known.is_text(now));
+    let known = messages::known(tx, thread, target)?.filter(|known| known.is_readable(now));
     let known = known.ok_or(ClientError::UnknownMessage)?;
     if known.author.is_some() { Err(ClientError::NotYours) } else { Ok(known) }
 }
@@ -134,7 +137,7 @@ pub(super) fn take_deletion(
         Some(known) if known.author != head.author => {
             Ok(head.notice(tx, Notice::NotTheirs, rng)?.into())
         }
-        Some(known) if known.is_text(head.now) => {
+        Some(known) if known.is_readable(head.now) => {
             messages::erase(tx, head.thread, target, DELETED, head.order)?;
             Ok(messages::message(tx, head.thread, target, head.now)?.into())
         }
@@ -226,7 +229,9 @@ pub(super) fn apply_early(
     };
     let Some(words) = words else { return Ok(()) };
     let words = core::str::from_utf8(&words).map_err(|_| VaultError::damaged_record())?;
-    let Some(known) = messages::known(tx, head.thread, head.id)? else { return Ok(()) };
+    let known =
+        messages::known(tx, head.thread, head.id)?.filter(|known| known.kind == messages::TEXT);
+    let Some(known) = known else { return Ok(()) };
     messages::replace_text(tx, head.id, &known, words, order, rng)
 }
 

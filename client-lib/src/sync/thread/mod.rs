@@ -10,6 +10,7 @@
 
 mod amendments;
 mod consents;
+mod files;
 mod reactions;
 mod receipts;
 mod search;
@@ -31,6 +32,7 @@ use crate::vault::VaultError;
 
 pub(crate) use amendments::{delete_for_all, delete_here, edit, sweep_early};
 pub(crate) use consents::{Ask, ask, check, consents, decide, quote};
+pub(crate) use files::{SealedFile, file_is_there, say_file};
 pub(crate) use reactions::{React, react};
 pub(crate) use receipts::{due_at, queue_due, ride, set_receipts};
 pub(crate) use search::search;
@@ -94,6 +96,7 @@ impl Head {
             target,
             order: self.order,
             edited: false,
+            file: None,
             expires_at: None,
             reactions: Vec::new(),
             sent_at: self.sent_at,
@@ -152,8 +155,7 @@ pub(crate) fn take(
         Body::Receipts(_) => Ok(Taken::Lines(Vec::new())),
         Body::ConsentAsked(asked) => consents::take_asked(tx, &head, asked, rng),
         Body::ConsentAnswered(answered) => consents::take_answered(tx, &head, &answered, rng),
-        // Until it is built, as what this version does not know.
-        Body::File(_) => Ok(head.notice(tx, Notice::NeedsNewer, rng)?.into()),
+        Body::File(file) => files::take(tx, &head, &file, rng),
     }
 }
 
@@ -229,7 +231,7 @@ pub(crate) fn say_text(
 ) -> Result<MessageId, ClientError> {
     let with = check_may_say(tx, thread)?;
     if let Some(target) = reply_to {
-        let known = messages::known(tx, thread, target)?.filter(|known| known.is_text(now));
+        let known = messages::known(tx, thread, target)?.filter(|known| known.is_readable(now));
         known.ok_or(ClientError::UnknownMessage)?;
     }
     let seconds = timer(tx, thread)?.unwrap_or(0);

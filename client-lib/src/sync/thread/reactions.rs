@@ -46,7 +46,7 @@ pub(super) fn take(
     }
     let line = apply(tx, head, target, &reaction.emoji, reaction.withdrawn, rng)?;
     // What it is to may not be there, or not any more.
-    let seen = messages::known(tx, head.thread, target)?.is_some_and(|of| of.is_text(head.now));
+    let seen = messages::known(tx, head.thread, target)?.is_some_and(|of| of.is_readable(head.now));
     Ok(line.filter(|_| seen).into())
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn react(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<React, ClientError> {
     let with = check_may_say(tx, thread)?;
-    let of = messages::known(tx, thread, target)?.filter(|of| of.is_text(now));
+    let of = messages::known(tx, thread, target)?.filter(|of| of.is_readable(now));
     of.ok_or(ClientError::UnknownMessage)?;
     let given = given(tx, thread, target, None)?;
     let (emojis, withdrawn) = match emoji {
@@ -162,7 +162,7 @@ fn has_room(tx: &Connection, head: &Head, target: MessageId) -> Result<bool, Vau
     let thread = &head.thread.as_bytes()[..];
     let author = head.author.as_ref().map(|author| &author.as_bytes()[..]);
     match messages::known(tx, head.thread, target)? {
-        Some(of) if !of.is_text(head.now) => return Ok(false),
+        Some(of) if !of.is_readable(head.now) => return Ok(false),
         Some(_) => {}
         None => {
             const UNKNOWN: &str = "thread = ?1 AND author IS ?2 AND kind = 6 AND NOT EXISTS (
