@@ -15,8 +15,8 @@ use crate::failure::{Failure, printable};
 use crate::language::Language;
 use crate::output::Output;
 use crate::session::{
-    Author, Consent, ConsentId, Contact, ContactId, ContactState, FileInfo, FileState, Message, MessageKind,
-    MessageState, Notice, Session,
+    Author, Consent, ConsentId, Contact, ContactId, ContactState, FileInfo, FileState, Message,
+    MessageKind, MessageState, Notice, Session,
 };
 use crate::time;
 

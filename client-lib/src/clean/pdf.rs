@@ -57,3 +57,6 @@ fn refusal(error: &lopdf::Error) -> CannotClean {
         _ => CannotClean::Damaged,
     }
 }
+
+#[cfg(test)]
+mod tests;

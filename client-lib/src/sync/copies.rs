@@ -5,7 +5,7 @@
 //! be met again ([`ContactState::Apart`](crate::ContactState::Apart)): the next invitation or join under a contact's name
 //! takes the place of that contact and keeps what was written, and as long as nobody joined it, another one does. What had not been sent is not sent from there, since it
 //! could reach somebody else or arrive twice; it is shown as a notice with its words. What has an end is left out: a copy would
-//! keep it for good.
+//! keep it for good. Of files it has the lines and none of the files.
 
 use crate::vault::CopyStatements;
 
@@ -31,7 +31,7 @@ CREATE TABLE copy.consent AS
     FROM main.consent JOIN main.contact ON contact.id = consent.thread
     WHERE contact.state > 0 ORDER BY consent.seq;
 ",
-    // kind 0 in state 0: an own text that had not been sent. It becomes kind 4 and stays queued for good; kind 5 says that this is a copy.
+    // kind 0 or 14 in state 0: an own text or file that had not been sent. It becomes kind 4 and stays queued for good; kind 5 says that this is a copy.
     restore: "
 INSERT INTO main.setting (name, value) SELECT name, value FROM copy.setting;
 INSERT INTO main.relay (fingerprint, address, added, newest_info_ms)
@@ -41,7 +41,7 @@ UPDATE main.thread SET timer_s = old.timer_s, timer_order = old.timer_order
     FROM copy.thread AS old WHERE old.id = main.thread.id;
 INSERT INTO main.message
     (thread, id, author, kind, missing, text, target, ord, edited, sent_at, received_at, state, shown)
-    SELECT thread, id, author, iif(author IS NULL AND kind = 0 AND state = 0, 4, kind), missing, text, target, ord,
+    SELECT thread, id, author, iif(author IS NULL AND kind IN (0, 14) AND state = 0, 4, kind), missing, text, target, ord,
         edited, sent_at, received_at, state, shown
     FROM copy.message ORDER BY rowid;
 INSERT INTO main.consent

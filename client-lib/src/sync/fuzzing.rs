@@ -91,7 +91,16 @@ pub fn said(kind: u8, order: u64, target: &[u8], words: &str, flag: bool) -> Vec
             public_key: vec![1; 32],
             signature: vec![2; 64],
         }),
-        7 => Body::File(content::File {}),
+        7 => Body::File(content::File {
+            object: vec![3; 32],
+            key: vec![4; 32],
+            root: vec![5; if flag { 32 } else { 33 }],
+            chunks: 8,
+            size: order & 0xffff,
+            media_type: "text/plain".to_owned(),
+            name: text,
+            reply_to: if flag { target } else { Vec::new() },
+        }),
         _ => Body::Receipts(content::Receipts {}),
     };
     let content = Content {

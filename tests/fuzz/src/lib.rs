@@ -17,8 +17,8 @@
 
 mod choices;
 mod client;
-mod client_content;
 mod client_clean;
+mod client_content;
 mod client_copy;
 mod client_core;
 mod proto_seal;

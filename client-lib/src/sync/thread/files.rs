@@ -183,3 +183,6 @@ pub(super) fn take(
     amendments::apply_early(tx, head, rng)?;
     Ok(messages::message(tx, head.thread, head.id, head.now)?.into())
 }
+
+#[cfg(test)]
+mod tests;
