@@ -5,6 +5,7 @@
 //! planted in the originals. What it does not look into (pictures and XML in packages, streams of PDF) is looked through
 //! here: packages are unpacked before, and planted words are searched in all bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+#![allow(clippy::print_stdout, reason = "it says what it could not do")]
 
 use std::collections::BTreeMap;
 use std::fs;
