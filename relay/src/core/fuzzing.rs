@@ -3,6 +3,7 @@
 
 use hearken_proto::ids::ObjectId;
 
+use super::feed_rows::{FeedRow, SeenEntry};
 use super::rows::{
     BlobRow, Kind, MailboxRow, ObjectRow, due_key, end_of, position_of, read_due_key, read_id,
     read_total,
@@ -27,6 +28,18 @@ pub fn object_row(bytes: &[u8]) -> Option<Vec<u8>> {
     ObjectRow::decode(bytes).ok().map(|row| row.encode())
 }
 
+/// A feed's row.
+#[must_use]
+pub fn feed_row(bytes: &[u8]) -> Option<Vec<u8>> {
+    FeedRow::decode(bytes).ok().map(|row| row.encode())
+}
+
+/// What a feed remembers of an entry.
+#[must_use]
+pub fn seen_entry(bytes: &[u8]) -> Option<Vec<u8>> {
+    SeenEntry::decode(bytes).ok().map(|seen| seen.encode())
+}
+
 /// The key of an index row, but for its first byte, which the caller's space decides.
 #[must_use]
 pub fn index_key(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -45,13 +58,25 @@ pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     end_of(prefix)
 }
 
-/// An honest row each of a mailbox and an object.
+/// An honest row each of a mailbox, an object and a feed, and what a feed remembers of an entry.
 #[must_use]
-pub fn honest_rows() -> [Vec<u8>; 2] {
-    use hearken_proto::ids::{ClaimId, SendId};
+pub fn honest_rows() -> [Vec<u8>; 4] {
+    use hearken_proto::ids::{ClaimId, FeedWriterId, SendId};
     use hearken_proto::time::{UnixDay, UnixHour};
 
+    use super::feed_rows::{FeedDay, FeedKind};
     use super::rows::MailboxDay;
+    let feed = FeedRow {
+        writer: FeedWriterId::of(b"writer"),
+        kind: FeedKind::Group,
+        incarnation: [2; 8],
+        made_in: 0,
+        newest: 9,
+        dropped: 3,
+        last_day: UnixDay(20_000),
+        days: vec![FeedDay { day: UnixDay(20_021), first: 4, last: 9, entries: 6 }],
+    };
+    let seen = SeenEntry { incarnation: [2; 8], names: Some(ObjectId::of(b"object")) };
     let mailbox = MailboxRow {
         claim: Some(ClaimId::of(b"claim")),
         sender: Some(SendId::of(b"sender")),
@@ -75,5 +100,5 @@ pub fn honest_rows() -> [Vec<u8>; 2] {
         key_day: UnixDay(20_001),
         sealed_key: vec![7; 72],
     };
-    [mailbox.encode(), object.encode()]
+    [mailbox.encode(), object.encode(), feed.encode(), seen.encode()]
 }

@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 
 /// Rows and keys of the core. What is read is written as the same bytes.
 pub(super) fn rows(input: &[u8]) {
-    for decode in [rows::mailbox_row, rows::blob_row, rows::object_row] {
+    for decode in
+        [rows::mailbox_row, rows::blob_row, rows::object_row, rows::feed_row, rows::seen_entry]
+    {
         if let Some(written) = decode(input) {
             assert_eq!(written, input);
         }
@@ -151,10 +153,10 @@ fn bytes_of(items: &[Item]) -> Vec<u8> {
 }
 
 pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let [mailbox, object] = rows::honest_rows();
+    let [mailbox, object, feed, seen] = rows::honest_rows();
     let config = "host = \"relay.example:4433\"\nlisten = [\"0.0.0.0:4433\", \"[::]:4433\"]\n\
         allow_private_peers = true\nforward = true\nadmission = \"open\"\npow_bits = 18\n\n[limits]\n\
-        mailbox_blobs_max = 512\nmailboxes_max = 1000000\nstorage_bytes_max = 100000000000\n\
+        mailbox_blobs_max = 512\nmailboxes_max = 1000000\nfeed_entries_max = 8192\nfeeds_max = 1000000\nstorage_bytes_max = 100000000000\n\
         disk_reserve_bytes = 268435456\nlinks_max = 20000\n";
     let place = hearken_proto::ids::Fingerprint::from_bytes([7; 32]);
     let notice =
@@ -178,6 +180,8 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("relay-rows", mailbox),
         ("relay-rows", object),
         ("relay-rows", vec![7; 32]),
+        ("relay-rows", feed),
+        ("relay-rows", seen),
         ("relay-config", config.into()),
         ("relay-config", overridden.into_bytes()),
         ("relay-config", b"[::1]:4433".to_vec()),

@@ -26,6 +26,8 @@ fn sequences() -> Vec<(&'static str, Vec<u8>)> {
     let mut all = vec![
         ("relay-core", mailbox(&[10, 0, 0])),
         ("relay-core", mailbox(&[10, 2, 0])),
+        ("relay-core", feed(&[10, 0, 0])),
+        ("relay-core", feed(&[10, 2, 0])),
         (
             "client-core",
             [&[0][..], &[0, 24, 255, 255], &[135, 0, 0, 9, 0, 1, 0, 0, 0, 0, 255].repeat(3)]
@@ -78,6 +80,33 @@ fn mailbox(open: &[u8]) -> Vec<u8> {
         &chunk(2),
         open,
         &[50, 3, 0, 0, 13, 0, 3, 0],
+        &[232],
+    ]
+    .concat()
+}
+
+/// A feed made, written to, watched and read, and an object that an entry names, each over a session that `open` opens.
+fn feed(open: &[u8]) -> Vec<u8> {
+    let put = |number: u8| [250, 1, 0, 0, 1, number, 0, 0];
+    let chunk = |index: u8| [50, 2, 0, 0, 12, index, 0, 0];
+    [
+        &[0, 0][..],
+        open,
+        &[250, 0, 0, 0, 1, 0, 0],
+        &[250, 0, 0, 0, 0, 1, 0, 0],
+        open,
+        &put(1),
+        &put(2),
+        &[250, 0, 0, 0, 5, 0, 0, 0],
+        &put(3),
+        &[250, 0, 0, 0, 7, 1, 0, 0],
+        &[250, 0, 0, 0, 4, 0, 16, 0, 0],
+        open,
+        &[50, 2, 0, 0, 11, 0, 0, 24, 0, 0],
+        &chunk(0),
+        &chunk(1),
+        &chunk(2),
+        &[250, 2, 0, 0, 3, 9, 0, 0],
         &[232],
     ]
     .concat()

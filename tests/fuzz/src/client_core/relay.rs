@@ -11,7 +11,7 @@ use hearken_proto::address::RelayAddress;
 use hearken_proto::auth::AuthSecretKey;
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::hop::HopSecretKey;
-use hearken_proto::ids::{ClaimId, Fingerprint, ObjectId, RecvId, SendId};
+use hearken_proto::ids::{ClaimId, FeedId, FeedWriterId, Fingerprint, ObjectId, RecvId, SendId};
 use hearken_proto::info;
 use hearken_proto::limits::ANSWERS_DUE_MAX;
 use hearken_proto::payload::{Blob, Payload};
@@ -304,6 +304,7 @@ impl Session {
         let cells = match &command.command {
             Some(Ask::Get(get)) => get.max,
             Some(Ask::ObjectGet(get)) => get.max,
+            Some(Ask::FeedGet(get)) => get.max,
             _ => 1,
         };
         self.due += cells;
@@ -320,6 +321,8 @@ impl Session {
             Role::Send => *SendId::of(&key).as_bytes(),
             Role::Claim => *ClaimId::of(&key).as_bytes(),
             Role::Write => *ObjectId::of(&key).as_bytes(),
+            Role::FeedRead => *FeedId::of(&key).as_bytes(),
+            Role::FeedWrite => *FeedWriterId::of(&key).as_bytes(),
             Role::Receive | Role::Unspecified => *RecvId::of(&key).as_bytes(),
         };
         let relay = &keys[self.relay];
@@ -331,7 +334,13 @@ impl Session {
         let tied = match self.keys[..] {
             [_] => true,
             [(one, _), (other, _)] => {
-                matches!((one, other), (Role::Claim, Role::Send) | (Role::Send, Role::Claim))
+                // An entry of a feed names the object that its session filled.
+                matches!(
+                    (one, other),
+                    (Role::Claim, Role::Send)
+                        | (Role::Send, Role::Claim)
+                        | (Role::Write, Role::FeedWrite)
+                )
             }
             _ => false,
         };

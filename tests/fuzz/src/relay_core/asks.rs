@@ -2,25 +2,28 @@
 //! owner of something else.
 
 use hearken_proto::auth::ObjectSecretKey;
-use hearken_proto::ids::{ClaimId, ObjectId, RecvId};
-use hearken_proto::limits::{BLOB_LEN, SEALED_LEN};
+use hearken_proto::ids::{ClaimId, FeedId, ObjectId, RecvId};
+use hearken_proto::limits::{BLOB_LEN, FEED_CASE_ENTRY_DAYS, FEED_GROUP_ENTRY_DAYS, SEALED_LEN};
 use hearken_proto::object::{Root, chunk_hash};
 use hearken_proto::payload::{Blob, Payload};
 use hearken_proto::pow::{Challenge, Purpose, Search};
 use hearken_proto::wire::command::Command as Ask;
-use hearken_proto::wire::{self, Command, Role, object_put};
+use hearken_proto::wire::{self, Command, FeedKind, Role, object_put};
 
 use super::session::Session;
 use crate::Choices;
 
 const MAILBOXES: usize = 3;
+const FEEDS: usize = 2;
 
-/// The keys of a few mailboxes and objects.
+/// The keys of a few mailboxes, feeds and objects.
 pub(super) struct Keys {
     receive: Vec<ObjectSecretKey>,
     claim: Vec<ObjectSecretKey>,
     send: Vec<ObjectSecretKey>,
     write: Vec<ObjectSecretKey>,
+    feed_read: Vec<ObjectSecretKey>,
+    feed_write: Vec<ObjectSecretKey>,
 }
 
 /// A command, and whether the relay has no reason to close its session for it.
@@ -56,7 +59,14 @@ impl Keys {
         let keys = |role: u8| -> Vec<ObjectSecretKey> {
             (0..4).map(|at| ObjectSecretKey::from_bytes(&[role * 16 + at + 1; 32])).collect()
         };
-        Self { receive: keys(1), claim: keys(2), send: keys(3), write: keys(4) }
+        Self {
+            receive: keys(1),
+            claim: keys(2),
+            send: keys(3),
+            write: keys(4),
+            feed_read: keys(5),
+            feed_write: keys(6),
+        }
     }
 
     fn of(&self, role: Role) -> &[ObjectSecretKey] {
@@ -64,6 +74,8 @@ impl Keys {
             Role::Send => &self.send,
             Role::Claim => &self.claim,
             Role::Write => &self.write,
+            Role::FeedRead => &self.feed_read,
+            Role::FeedWrite => &self.feed_write,
             Role::Receive | Role::Unspecified => &self.receive,
         }
     }
@@ -78,7 +90,32 @@ impl Keys {
             200..=239 => None,
             _ => Some([Role::Receive, Role::Send, Role::Claim, Role::Write][choices.below(4)]),
         };
-        let mut auth = proof.and_then(|role| session.auth(role, &self.of(role)[mailbox]));
+        self.asked(choices, session, proof, mailbox, ask, blob)
+    }
+
+    /// The next command of a session, to a feed.
+    pub(super) fn feed_command(&self, choices: &mut Choices<'_>, session: &Session) -> Asked {
+        const ROLES: [Role; 4] = [Role::FeedRead, Role::FeedWrite, Role::Write, Role::Receive];
+        let feed = choices.below(FEEDS);
+        let (role, ask, blob) = self.feed_ask(choices, feed, session);
+        let proof = match choices.byte() {
+            0..=199 => Some(role),
+            200..=239 => None,
+            _ => Some(ROLES[choices.below(4)]),
+        };
+        self.asked(choices, session, proof, feed, ask, blob)
+    }
+
+    fn asked(
+        &self,
+        choices: &mut Choices<'_>,
+        session: &Session,
+        proof: Option<Role>,
+        of: usize,
+        ask: Ask,
+        blob: Option<Blob>,
+    ) -> Asked {
+        let mut auth = proof.and_then(|role| session.auth(role, &self.of(role)[of]));
         if let Some(auth) = &mut auth
             && choices.byte() > 240
         {
@@ -132,6 +169,55 @@ impl Keys {
                 (None, Ask::ObjectGet(wire::ObjectGet { object_id, first, max }), None)
             }
         }
+    }
+
+    fn feed_ask(
+        &self,
+        choices: &mut Choices<'_>,
+        feed: usize,
+        session: &Session,
+    ) -> (Role, Ask, Option<Blob>) {
+        let put = |choices: &mut Choices<'_>, names_object| {
+            let blob = blob(choices.byte());
+            let put_id = blob.put_id().as_bytes().to_vec();
+            (Role::FeedWrite, Ask::FeedPut(wire::FeedPut { put_id, names_object }), Some(blob))
+        };
+        let position = |choices: &mut Choices<'_>| match choices.below(3) {
+            0 => 0,
+            1 => session.newest(),
+            _ => choices.number(),
+        };
+        match choices.below(9) {
+            0 => (Role::FeedRead, self.feed_create(choices, feed, session), None),
+            1 | 2 => put(choices, false),
+            3 => put(choices, true),
+            4 => {
+                let (after, max) = (position(choices), u32::from(choices.byte() % 18));
+                (Role::FeedRead, Ask::FeedGet(wire::FeedGet { after, max }), None)
+            }
+            5 | 6 => {
+                let watch = wire::Watch { after: position(choices), feed: true };
+                (Role::FeedRead, Ask::Watch(watch), None)
+            }
+            7 => {
+                let ack = wire::Ack { cursor: position(choices), feed: true };
+                (Role::FeedRead, Ask::Ack(ack), None)
+            }
+            _ => (Role::FeedRead, Ask::FeedDelete(wire::FeedDelete {}), None),
+        }
+    }
+
+    fn feed_create(&self, choices: &mut Choices<'_>, feed: usize, session: &Session) -> Ask {
+        let id = *FeedId::of(&self.feed_read[feed].public_key()).as_bytes();
+        let (kind, size) = match choices.below(4) {
+            0 => (FeedKind::Case, FEED_CASE_ENTRY_DAYS),
+            _ => (FeedKind::Group, FEED_GROUP_ENTRY_DAYS),
+        };
+        Ask::FeedCreate(wire::FeedCreate {
+            write_public_key: self.feed_write[feed].public_key().to_vec(),
+            kind: kind.into(),
+            proof_of_work: work(session, Purpose::Feed, &id, size),
+        })
     }
 
     fn create(&self, choices: &mut Choices<'_>, mailbox: usize, session: &Session) -> Ask {

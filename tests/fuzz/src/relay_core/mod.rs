@@ -17,7 +17,7 @@ use hearken_proto::time::{DAY_MS, HOUR_MS, UnixMillis};
 use hearken_relay::core::{Admission, CoreConfig, LinkId};
 use hearken_relay::store::StoreError;
 
-use self::asks::Keys;
+use self::asks::{Asked, Keys};
 use self::session::Session;
 use self::world::{PLACE, Route, World};
 use crate::Choices;
@@ -49,6 +49,8 @@ fn config(choices: &mut Choices<'_>) -> CoreConfig {
         proof_of_work_bits: if byte % 8 == 7 { 4 } else { 0 },
         mailbox_blobs_max: [512, 4, 20][usize::from(byte / 16) % 3],
         mailboxes_max: if byte / 16 % 5 == 4 { 2 } else { 1_000 },
+        feed_entries_max: [8_192, 4, 20][usize::from(byte / 16) % 3],
+        feeds_max: if byte / 16 % 5 == 4 { 1 } else { 1_000 },
         forwards: byte % 32 != 30,
         allow_private_peers: byte % 4 == 3,
         ..CoreConfig::default()
@@ -66,7 +68,7 @@ impl Driver {
         match choices.byte() {
             0..=9 => self.connect_or_not(choices),
             10..=49 => self.open(choices),
-            50..=139 => self.ask(choices),
+            50..=139 => self.say(choices, Keys::command),
             140..=149 => self.nonsense_in_a_session(choices),
             150..=159 => self.damage(choices),
             160..=169 => self.any_cell(choices),
@@ -79,6 +81,8 @@ impl Driver {
             228..=231 => self.replay(choices),
             232..=235 => self.restart(),
             236..=240 => self.take_a_few_cells(choices),
+            // Among what settles, so that what was found before these were there is still found.
+            246..=255 => self.say(choices, Keys::feed_command),
             _ => self.world.settle(),
         }
     }
@@ -152,13 +156,17 @@ impl Driver {
     }
 
     /// A command in an open session, mostly sound.
-    fn ask(&mut self, choices: &mut Choices<'_>) {
+    fn say(
+        &mut self,
+        choices: &mut Choices<'_>,
+        what: impl FnOnce(&Keys, &mut Choices<'_>, &Session) -> Asked,
+    ) {
         let Some((link, route)) = self.any_session(choices) else { return };
         let settles = !choices.one_in(8);
         let Self { world, keys, .. } = self;
         let client = world.clients.get_mut(&link).expect("the link is there");
         let Some(Route::Session(session, _)) = client.routes.get_mut(&route) else { return };
-        let asked = keys.command(choices, session);
+        let asked = what(keys, choices, session);
         let sound = asked.is_sound;
         let cell = session.ask(route, &asked.command, asked.blob.as_ref(), sound, &mut world.rng);
         if let Some(cell) = cell {

@@ -1,13 +1,13 @@
 //! A client's session as the other side of what is judged: it opens what the relay seals and holds it to its answers.
 //!
 //! Judged: answers come only to commands, in their order, as many cells as the command is answered by and of the kinds
-//! that it may be; pushes come only to a watch, at rising positions, at most 16 beyond the last acknowledged.
+//! that it may be, blobs at rising positions behind the one asked for; pushes come only to a watch, at rising positions, at most 16 beyond the last acknowledged.
 
 use std::collections::VecDeque;
 
 use hearken_proto::auth::ObjectSecretKey;
 use hearken_proto::cell::{Cell, CloseReason};
-use hearken_proto::ids::{ClaimId, ObjectId, RecvId, SendId};
+use hearken_proto::ids::{ClaimId, FeedId, FeedWriterId, ObjectId, RecvId, SendId};
 use hearken_proto::info::VerifiedInfo;
 use hearken_proto::limits::{ANSWERS_DUE_MAX, WATCH_WINDOW};
 use hearken_proto::payload::{Blob, Payload};
@@ -37,8 +37,10 @@ pub(super) enum Kind {
 pub(super) struct Owed {
     pub(super) cells: u32,
     pub(super) kind: Kind,
-    /// Where a `Watch` begins.
-    watches_after: Option<u64>,
+    /// Where a `Watch` begins, and whether it is of a feed.
+    watches_after: Option<(u64, bool)>,
+    /// The position behind which the next delivery stands.
+    last: u64,
     answered: u32,
 }
 
@@ -64,9 +66,12 @@ pub(super) struct Session {
     /// Seconds have passed since it was opened.
     pub(super) has_aged: bool,
     watch: Option<Watch>,
+    /// The last position that was read.
+    newest: u64,
 }
 
 struct Watch {
+    is_of_feed: bool,
     acknowledged: u64,
     pushed: VecDeque<u64>,
     last: u64,
@@ -82,7 +87,13 @@ impl Session {
             may_be_refused: false,
             has_aged: false,
             watch: None,
+            newest: 0,
         }
+    }
+
+    /// The last position that was read; 0 before any was.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -97,6 +108,8 @@ impl Session {
             Role::Send => *SendId::of(&public_key).as_bytes(),
             Role::Claim => *ClaimId::of(&public_key).as_bytes(),
             Role::Write => *ObjectId::of(&public_key).as_bytes(),
+            Role::FeedRead => *FeedId::of(&public_key).as_bytes(),
+            Role::FeedWrite => *FeedWriterId::of(&public_key).as_bytes(),
             Role::Receive | Role::Unspecified => *RecvId::of(&public_key).as_bytes(),
         };
         let (auth_key, context) = (self.info.auth_key(), self.info.context());
@@ -118,8 +131,13 @@ impl Session {
         let cell = seal.seal(route, payload, rng).ok()?;
         let (cells, kind) = expected(command);
         let watches_after = match &command.command {
-            Some(Ask::Watch(watch)) => Some(watch.after),
+            Some(Ask::Watch(watch)) => Some((watch.after, watch.feed)),
             _ => None,
+        };
+        let last = match &command.command {
+            Some(Ask::Get(get)) => get.after,
+            Some(Ask::FeedGet(get)) => get.after,
+            _ => 0,
         };
         // It counts from when the store has it, which may be before its answer is sealed.
         if let (Some(Ask::Ack(ack)), Some(watch)) = (&command.command, &mut self.watch) {
@@ -127,7 +145,7 @@ impl Session {
         }
         self.due += cells;
         self.may_be_refused |= !is_sound || self.due > ANSWERS_DUE_MAX;
-        self.owed.push_back(Owed { cells, kind, watches_after, answered: 0 });
+        self.owed.push_back(Owed { cells, kind, watches_after, last, answered: 0 });
         Some(cell)
     }
 
@@ -185,6 +203,7 @@ impl Session {
             let watch = self.watch.as_mut().expect("a push without a watch");
             assert!(has_blob && push.position > watch.last, "pushes rise");
             watch.last = push.position;
+            self.newest = push.position;
             watch.pushed.push_back(push.position);
             let acknowledged = watch.acknowledged;
             watch.pushed.retain(|position| *position > acknowledged);
@@ -194,6 +213,11 @@ impl Session {
         self.due -= 1;
         let owed = self.owed.front_mut().expect("an answer without a command");
         let is_refusal = matches!(say, Say::Refused(_));
+        if let Say::Delivery(delivery) = &say {
+            assert!(has_blob && delivery.position > owed.last, "deliveries rise");
+            owed.last = delivery.position;
+            self.newest = delivery.position;
+        }
         let holds = match owed.kind {
             Kind::Done => matches!(say, Say::Done(_)),
             Kind::Blobs => matches!(say, Say::Delivery(_) | Say::Empty(_)),
@@ -205,9 +229,14 @@ impl Session {
         let follows = owed.answered > 0 && matches!(say, Say::Empty(_));
         assert!(holds || is_refusal || follows, "{:?} answered by {say:?}", owed.kind);
         owed.answered += 1;
-        if let Some(after) = owed.watches_after {
-            let begun = Watch { acknowledged: after, pushed: VecDeque::new(), last: after };
-            self.watch = (!is_refusal).then_some(begun);
+        if let Some((after, is_of_feed)) = owed.watches_after {
+            let pushed = VecDeque::new();
+            let begun = Watch { is_of_feed, acknowledged: after, pushed, last: after };
+            // A watch of what this session has not proven ends none that it has.
+            let ends = self.watch.as_ref().is_none_or(|watch| watch.is_of_feed == is_of_feed);
+            if !is_refusal || ends {
+                self.watch = (!is_refusal).then_some(begun);
+            }
         }
         if owed.answered == owed.cells {
             self.owed.pop_front();
@@ -220,6 +249,7 @@ fn expected(command: &Command) -> (u32, Kind) {
     let cells = match &command.command {
         Some(Ask::Get(get)) => get.max,
         Some(Ask::ObjectGet(get)) => get.max,
+        Some(Ask::FeedGet(get)) => get.max,
         _ => 1,
     };
     if !(1..=16).contains(&cells) {
@@ -227,7 +257,7 @@ fn expected(command: &Command) -> (u32, Kind) {
     }
     let kind = match &command.command {
         None => Kind::Refused,
-        Some(Ask::Get(_)) => Kind::Blobs,
+        Some(Ask::Get(_) | Ask::FeedGet(_)) => Kind::Blobs,
         Some(Ask::Watch(_)) => Kind::Watch,
         Some(Ask::ObjectGet(_)) => Kind::Chunks,
         Some(_) => Kind::Done,
