@@ -14,7 +14,7 @@ use hearken_proto::ids::ObjectId;
 use hearken_proto::limits::BLOB_LEN;
 use hearken_proto::payload::Blob;
 use hearken_proto::time::{DAY_MS, UnixMillis};
-use hearken_relay::core::{CoreConfig, LinkId};
+use hearken_relay::core::{CoreConfig, LinkId, Told};
 use hearken_relay::simulation::{Event, InlineRelay};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -34,6 +34,20 @@ pub enum Wrong {
     Overtaken,
     /// An object is not the one that was uploaded.
     Object,
+}
+
+/// A fault that is planted to see that it is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeedPlant {
+    /// None.
+    #[default]
+    Nothing,
+    /// The relay leaves out the sync of what it commits.
+    Syncs,
+    /// The relay withholds an entry from a reader now and then.
+    Withheld,
+    /// The relay hands entries out in another order now and then.
+    Reordered,
 }
 
 /// What happened.
@@ -84,6 +98,7 @@ pub struct FeedWorld {
     next_link: u64,
     is_held: bool,
     happened: Happened,
+    plant: FeedPlant,
 }
 
 const READ_KEY: [u8; 32] = [1; 32];
@@ -110,6 +125,42 @@ impl FeedWorld {
             next_link: 0,
             is_held: false,
             happened: Happened::default(),
+            plant: FeedPlant::Nothing,
+        }
+    }
+
+    /// Plants a fault.
+    #[must_use]
+    pub fn with(mut self, plant: FeedPlant) -> Self {
+        self.plant = plant;
+        self.plant_fault();
+        self
+    }
+
+    /// A relay that was restarted is honest again.
+    fn plant_fault(&mut self) {
+        let Some(relay) = &mut self.relay else { return };
+        let mut turn = 0;
+        match self.plant {
+            FeedPlant::Nothing => {}
+            FeedPlant::Syncs => relay.store().leave_syncs_out(),
+            FeedPlant::Withheld => relay.set_lie(move |told| {
+                if let Told::Blobs(blobs) = told {
+                    turn += 1;
+                    // The last would only come later.
+                    if turn % 3 == 0 && blobs.len() > 1 {
+                        blobs.remove(0);
+                    }
+                }
+            }),
+            FeedPlant::Reordered => relay.set_lie(move |told| {
+                if let Told::Blobs(blobs) = told {
+                    turn += 1;
+                    if let (0, [(_, one), (_, other), ..]) = (turn % 5, &mut blobs[..]) {
+                        std::mem::swap(one, other);
+                    }
+                }
+            }),
         }
     }
 
@@ -200,6 +251,7 @@ impl FeedWorld {
     fn crash(&mut self) {
         self.happened.restarts += 1;
         self.relay = self.relay.take().map(|relay| relay.crash(self.now, &mut self.rng));
+        self.plant_fault();
         self.is_held = false;
         for device in &mut self.devices {
             for link in std::mem::take(&mut device.links).into_keys() {
@@ -310,7 +362,7 @@ impl FeedWorld {
 
     /// Carries everything, and lets time pass to what is due, until `is_over`.
     fn settle(&mut self, is_over: impl Fn(&Self) -> bool) -> Result<(), Wrong> {
-        for _ in 0..20_000 {
+        for _ in 0..1_000 {
             if self.carry(1_000) {
                 continue;
             }

@@ -400,3 +400,197 @@ impl FeedReader {
         FeedId::of(&self.read_key.public_key())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearken_proto::limits::BLOB_LEN;
+    use hearken_proto::wire::{Done, Refused, Watching};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::route::{CloseWhy, RoutePlan};
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    struct Ground {
+        reader: FeedReader,
+        router: Router,
+        rng: ChaCha20Rng,
+        session: SessionId,
+    }
+
+    impl Ground {
+        /// A reader whose session is open.
+        fn new(cursor: u64) -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(5);
+            let key = Arc::new(ObjectSecretKey::generate(&mut rng));
+            let mut router = Router::new();
+            let session = open(&mut router, &mut rng);
+            let mut reader = FeedReader::new(key, cursor);
+            assert!(reader.wants_session(NOW));
+            reader.opening(session);
+            reader.handle_opened(session, &mut router);
+            Self { reader, router, rng, session }
+        }
+
+        fn answer(&mut self, session: SessionId, reply: reply::Reply) -> FeedReaderStep {
+            self.reader.handle_answer(session, &reply, NOW, &mut self.router, &mut self.rng)
+        }
+
+        fn push(&mut self, session: SessionId, positions: impl IntoIterator<Item = u64>) {
+            for position in positions {
+                self.reader.handle_push(session, position, Blob::new(Box::new([1; BLOB_LEN])));
+            }
+        }
+
+        fn taken(&mut self) -> Vec<u64> {
+            self.reader.take_entries().into_iter().map(|(position, _)| position).collect()
+        }
+
+        fn queued(&self) -> usize {
+            self.router.queued(self.session)
+        }
+    }
+
+    fn open(router: &mut Router, rng: &mut ChaCha20Rng) -> SessionId {
+        let relay = hearken_proto::ids::Fingerprint::from_bytes([1; 32]);
+        let places = vec!["relay.example:4433".parse().unwrap()];
+        let relay = hearken_proto::address::RelayAddress::new(relay, places).unwrap();
+        router.open(NOW, rng, RoutePlan { entry: None, relay })
+    }
+
+    fn watching(newest: u64) -> reply::Reply {
+        reply::Reply::Watching(Watching { newest, claimed: true, claims_refused: 0 })
+    }
+
+    fn refused(reason: Reason) -> reply::Reply {
+        reply::Reply::Refused(Refused { reason: reason.into() })
+    }
+
+    #[test]
+    fn entries_are_handed_out_once_and_in_order_whatever_is_pushed() {
+        let mut ground = Ground::new(3);
+        let session = ground.session;
+        assert_eq!(ground.answer(session, watching(7)), FeedReaderStep::Watching);
+        assert!(!ground.reader.is_drained());
+        ground.push(session, [2, 3, 5, 5, 4, 7, u64::MAX]);
+        assert_eq!(ground.taken(), [5, 7]);
+        ground.reader.confirm(7, &mut ground.router);
+        assert!(ground.reader.is_drained());
+        assert_eq!(ground.taken(), [0_u64; 0]);
+        let stranger = open(&mut ground.router, &mut ground.rng);
+        ground.push(stranger, [8]);
+        assert_eq!(ground.taken(), [0_u64; 0], "of a session that is not its own");
+    }
+
+    #[test]
+    fn the_relay_is_told_after_half_a_window_and_not_of_every_entry() {
+        let mut ground = Ground::new(0);
+        let session = ground.session;
+        ground.answer(session, watching(0));
+        let before = ground.queued();
+        ground.push(session, 1..=7);
+        ground.reader.confirm(7, &mut ground.router);
+        assert_eq!(ground.queued(), before);
+        ground.push(session, [8]);
+        ground.reader.confirm(7, &mut ground.router);
+        assert_eq!(ground.queued(), before, "the eighth is not stored");
+        ground.reader.confirm(8, &mut ground.router);
+        assert_eq!(ground.queued(), before + 1);
+        ground.push(session, 9..=15);
+        ground.reader.confirm(15, &mut ground.router);
+        assert_eq!(ground.queued(), before + 1);
+    }
+
+    #[test]
+    fn a_gap_ends_it_until_it_is_told_where_to_read_on() {
+        let mut ground = Ground::new(9);
+        let session = ground.session;
+        assert_eq!(ground.answer(session, refused(Reason::Gap)), FeedReaderStep::Gap);
+        assert!(ground.reader.is_lost() && ground.reader.session().is_none());
+        let later = UnixMillis(NOW.0 + 1_000_000);
+        assert!(!ground.reader.wants_session(later));
+        assert_eq!(ground.reader.poll_timeout(), None);
+        ground.reader.restart_at(20);
+        assert!(ground.reader.wants_session(NOW) && !ground.reader.is_lost());
+    }
+
+    #[test]
+    fn a_feed_that_is_missing_is_asked_for_again_and_made_only_while_nothing_was_read() {
+        let making = FeedMaking { write_public_key: [3; 32], kind: FeedKind::Group };
+        for (cursor, makes) in [(0, true), (0, false), (4, true)] {
+            let mut ground = Ground::new(cursor);
+            if makes {
+                ground.reader.make_where_missing(making);
+            }
+            let session = ground.session;
+            // The router of this test knows no relay, and so no work that it asks for.
+            let step = ground.answer(session, refused(Reason::NotYours));
+            assert_eq!(step, FeedReaderStep::Missing);
+            let due = ground.reader.poll_timeout().unwrap();
+            assert!(!ground.reader.wants_session(NOW) && ground.reader.wants_session(due));
+        }
+        let mut ground = Ground::new(0);
+        ground.reader.make_where_missing(making);
+        let search = Search::new(
+            &Challenge {
+                purpose: Purpose::Feed,
+                context: &hearken_proto::seal::RouteContext {
+                    fingerprint: hearken_proto::ids::Fingerprint::from_bytes([1; 32]),
+                    key_epoch: hearken_proto::seal::KeyEpoch::from_bytes([2; 8]),
+                },
+                object_id: ground.reader.id().as_bytes(),
+                size: FEED_GROUP_ENTRY_DAYS,
+            },
+            0,
+            0,
+        );
+        ground.reader.phase = Phase::Working(search.unwrap());
+        assert!(ground.reader.is_working());
+        let before = ground.queued();
+        ground.reader.work(&mut ground.router);
+        assert_eq!(ground.queued(), before + 1);
+        let session = ground.session;
+        ground.answer(session, reply::Reply::Done(Done {}));
+        assert_eq!(ground.queued(), before + 2, "it watches what it made");
+    }
+
+    #[test]
+    fn a_successor_takes_over_once_it_watches_and_what_both_push_is_handed_out_once() {
+        let mut ground = Ground::new(0);
+        let session = ground.session;
+        ground.answer(session, watching(0));
+        ground.push(session, 1..=3);
+        let successor = open(&mut ground.router, &mut ground.rng);
+        ground.reader.opening_successor(successor);
+        assert!(ground.reader.has_successor());
+        ground.reader.handle_opened(successor, &mut ground.router);
+        ground.push(successor, [4]);
+        ground.push(session, [4, 5]);
+        ground.answer(successor, watching(5));
+        assert_eq!(ground.reader.session(), Some(successor));
+        ground.push(successor, [5, 6]);
+        assert_eq!(ground.taken(), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_lost_session_is_opened_again_later_and_asks_from_behind_what_came() {
+        let mut ground = Ground::new(0);
+        let session = ground.session;
+        ground.answer(session, watching(0));
+        ground.push(session, 1..=2);
+        let lost = Some(Trouble::Route(CloseWhy::LinkLost));
+        ground.reader.handle_closed(session, lost, NOW, &mut ground.rng);
+        let due = ground.reader.poll_timeout().unwrap();
+        assert!(!ground.reader.wants_session(NOW) && ground.reader.wants_session(due));
+        assert_eq!(ground.reader.failure(), (lost, 1));
+        let next = open(&mut ground.router, &mut ground.rng);
+        ground.reader.opening(next);
+        ground.reader.handle_opened(next, &mut ground.router);
+        ground.answer(next, watching(0));
+        ground.push(next, [2, 3]);
+        assert_eq!(ground.taken(), [1, 2, 3]);
+        assert_eq!(ground.reader.failure(), (None, 0));
+    }
+}

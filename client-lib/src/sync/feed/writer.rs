@@ -244,3 +244,125 @@ impl FeedWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearken_proto::limits::BLOB_LEN;
+    use hearken_proto::wire::{Done, Refused};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::route::{CloseWhy, RoutePlan};
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+    const DONE: reply::Reply = reply::Reply::Done(Done {});
+
+    struct Ground {
+        writer: FeedWriter,
+        router: Router,
+        rng: ChaCha20Rng,
+    }
+
+    impl Ground {
+        fn new() -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(6);
+            let writer = FeedWriter::new(Arc::new(ObjectSecretKey::generate(&mut rng)));
+            let mut ground = Self { writer, router: Router::new(), rng };
+            ground.open();
+            ground
+        }
+
+        fn open(&mut self) -> SessionId {
+            let relay = hearken_proto::ids::Fingerprint::from_bytes([1; 32]);
+            let places = vec!["relay.example:4433".parse().unwrap()];
+            let relay = hearken_proto::address::RelayAddress::new(relay, places).unwrap();
+            let session = self.router.open(NOW, &mut self.rng, RoutePlan { entry: None, relay });
+            self.writer.opening(session, NOW);
+            self.writer.handle_opened(session);
+            session
+        }
+
+        fn put(&mut self, seqs: impl IntoIterator<Item = i64>) {
+            let blob = Blob::new(Box::new([1; BLOB_LEN]));
+            let entries = seqs.into_iter().map(|seq| OutEntry { seq, blob: blob.clone() });
+            self.writer.put(entries, &mut self.router, NOW);
+        }
+
+        /// The relay answers the first entry in flight.
+        fn answer(&mut self, reply: &reply::Reply) -> FeedWriterStep {
+            let (first, _) = *self.writer.in_flight.front().unwrap();
+            self.writer.handle_answer(first, reply, NOW, &mut self.rng)
+        }
+    }
+
+    fn refused(reason: Reason) -> reply::Reply {
+        reply::Reply::Refused(Refused { reason: reason.into() })
+    }
+
+    #[test]
+    fn sixteen_are_under_way_at_most_and_each_is_acknowledged_by_its_number() {
+        let mut ground = Ground::new();
+        assert_eq!(ground.writer.wants_entries(), Some((i64::MIN, 16)));
+        ground.put(1..=16);
+        assert_eq!(ground.writer.wants_entries(), None);
+        assert_eq!(ground.answer(&DONE), FeedWriterStep::Acknowledged(1));
+        assert_eq!(ground.writer.wants_entries(), Some((16, 1)));
+    }
+
+    #[test]
+    fn behind_a_refusal_nothing_counts_and_it_begins_again_from_the_first() {
+        for (reason, step) in [
+            (Reason::Full, FeedWriterStep::Full),
+            (Reason::NotYours, FeedWriterStep::Missing),
+            (Reason::Busy, FeedWriterStep::Nothing),
+        ] {
+            let mut ground = Ground::new();
+            ground.put(1..=3);
+            assert_eq!(ground.answer(&refused(reason)), step);
+            assert_eq!(ground.answer(&refused(reason)), FeedWriterStep::Nothing);
+            assert_eq!(ground.answer(&DONE), FeedWriterStep::Nothing);
+            assert_eq!(ground.writer.wants_entries(), None);
+            let due = ground.writer.poll_timeout().unwrap();
+            ground.writer.handle_timeout(due);
+            assert_eq!(ground.writer.wants_entries(), Some((i64::MIN, 16)));
+        }
+    }
+
+    #[test]
+    fn what_will_never_be_taken_is_told_and_the_next_goes() {
+        let mut ground = Ground::new();
+        ground.put(1..=2);
+        let rejected = FeedWriterStep::Rejected(1, Reason::Mismatch);
+        assert_eq!(ground.answer(&refused(Reason::Mismatch)), rejected);
+        assert_eq!(ground.answer(&DONE), FeedWriterStep::Acknowledged(2));
+    }
+
+    #[test]
+    fn a_lost_session_begins_again_from_the_first_unanswered_and_a_wait_that_is_over_wakes_nobody()
+    {
+        let mut ground = Ground::new();
+        ground.put(1..=3);
+        let session = ground.writer.session().unwrap();
+        let lost = Some(Trouble::Route(CloseWhy::LinkLost));
+        ground.writer.handle_closed(session, lost, NOW, &mut ground.rng);
+        assert!(!ground.writer.wants_session(NOW) && ground.writer.wants_entries().is_none());
+        let due = ground.writer.poll_timeout().unwrap();
+        ground.writer.handle_timeout(due);
+        assert_eq!(ground.writer.poll_timeout(), None);
+        assert!(ground.writer.wants_session(due));
+        ground.open();
+        assert_eq!(ground.writer.wants_entries(), Some((i64::MIN, 16)));
+    }
+
+    #[test]
+    fn a_session_without_work_is_idle_after_a_minute() {
+        let mut ground = Ground::new();
+        ground.put([1]);
+        let later = UnixMillis(NOW.0 + IDLE_MS_MAX);
+        assert!(!ground.writer.is_idle(later), "an answer is due");
+        ground.answer(&DONE);
+        assert!(ground.writer.is_idle(later) && !ground.writer.is_idle(NOW));
+        assert_eq!(ground.writer.poll_timeout(), Some(later));
+    }
+}

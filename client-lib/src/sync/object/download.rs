@@ -238,3 +238,114 @@ impl ObjectDownload {
         DownloadStep::Broken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearken_proto::limits::BLOB_LEN;
+    use hearken_proto::wire::{Empty, ObjectChunkRead, Refused};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::route::RoutePlan;
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+
+    struct Ground {
+        download: ObjectDownload,
+        router: Router,
+        rng: ChaCha20Rng,
+    }
+
+    fn chunk(index: u32) -> Blob {
+        Blob::new(Box::new([u8::try_from(index).unwrap(); BLOB_LEN]))
+    }
+
+    fn root(chunks: u32) -> [u8; 32] {
+        let mut root = Root::new();
+        (0..chunks).for_each(|index| root.push(&chunk_hash(&chunk(index))));
+        root.finish()
+    }
+
+    impl Ground {
+        fn new(chunks: u32, root: [u8; 32], stored: u32) -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(8);
+            let hashes = (0..stored).map(|index| chunk_hash(&chunk(index)));
+            let object = ObjectId::from_bytes([2; 32]);
+            let mut download = ObjectDownload::new(object, chunks, root, hashes);
+            let mut router = Router::new();
+            let relay = hearken_proto::ids::Fingerprint::from_bytes([1; 32]);
+            let places = vec!["relay.example:4433".parse().unwrap()];
+            let relay = hearken_proto::address::RelayAddress::new(relay, places).unwrap();
+            let session = router.open(NOW, &mut rng, RoutePlan { entry: None, relay });
+            download.opening(session);
+            download.handle_opened(session, &mut router);
+            Self { download, router, rng }
+        }
+
+        fn hear(&mut self, index: u32, chunks: u32, blob: Blob) -> DownloadStep {
+            let read = reply::Reply::Chunk(ObjectChunkRead { index, chunks });
+            let (router, rng) = (&mut self.router, &mut self.rng);
+            self.download.handle_answer(&read, Some(blob), NOW, router, rng)
+        }
+
+        fn answer(&mut self, reply: &reply::Reply) -> DownloadStep {
+            self.download.handle_answer(reply, None, NOW, &mut self.router, &mut self.rng)
+        }
+    }
+
+    #[test]
+    fn it_goes_on_at_the_chunk_and_is_complete_when_the_root_of_all_is_right() {
+        let mut ground = Ground::new(20, root(20), 3);
+        assert_eq!(ground.download.phase, Phase::Asking(16));
+        for index in 3..19 {
+            assert_eq!(ground.hear(index, 20, chunk(index)), DownloadStep::Going);
+        }
+        assert_eq!(ground.download.phase, Phase::Asking(1), "what is left");
+        assert_eq!(ground.download.progress(), (19, 20));
+        assert_eq!(ground.hear(19, 20, chunk(19)), DownloadStep::Complete);
+        let taken = ground.download.take_chunks(&mut ground.router);
+        assert!(taken.iter().map(|(index, _)| *index).eq(3..20));
+        assert!(!ground.download.wants_session(UnixMillis(u64::MAX)));
+    }
+
+    #[test]
+    fn another_chunk_number_size_order_or_root_is_broken() {
+        let mut ground = Ground::new(2, root(2), 0);
+        ground.hear(0, 2, chunk(0));
+        assert_eq!(ground.hear(1, 2, chunk(7)), DownloadStep::Broken);
+        let mut ground = Ground::new(2, root(2), 0);
+        assert_eq!(ground.hear(1, 2, chunk(1)), DownloadStep::Broken);
+        let mut ground = Ground::new(2, root(2), 0);
+        assert_eq!(ground.hear(0, 3, chunk(0)), DownloadStep::Broken);
+        let mut ground = Ground::new(2, root(2), 0);
+        ground.hear(0, 2, chunk(0));
+        assert_eq!(ground.answer(&reply::Reply::Empty(Empty {})), DownloadStep::Broken);
+        assert!(!ground.download.wants_session(UnixMillis(u64::MAX)));
+        // What was stored before counts as well.
+        let mut ground = Ground::new(3, root(3), 1);
+        ground.download.root = Root::new();
+        ground.hear(1, 3, chunk(1));
+        assert_eq!(ground.hear(2, 3, chunk(2)), DownloadStep::Broken);
+    }
+
+    #[test]
+    fn what_is_not_there_is_asked_for_again_later() {
+        let mut ground = Ground::new(2, root(2), 1);
+        let missing = reply::Reply::Refused(Refused { reason: Reason::NotYours.into() });
+        assert_eq!(ground.answer(&missing), DownloadStep::Missing);
+        let due = ground.download.poll_timeout().unwrap();
+        assert!(!ground.download.wants_session(NOW) && ground.download.wants_session(due));
+    }
+
+    #[test]
+    fn no_more_is_asked_for_while_too_much_waits_to_be_taken() {
+        let mut ground = Ground::new(200, root(200), 0);
+        for index in 0..64 {
+            ground.hear(index, 200, chunk(index));
+        }
+        assert_eq!(ground.download.phase, Phase::Waiting);
+        assert_eq!(ground.download.take_chunks(&mut ground.router).len(), 64);
+        assert_eq!(ground.download.phase, Phase::Asking(16));
+    }
+}

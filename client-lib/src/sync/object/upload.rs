@@ -443,3 +443,163 @@ impl ObjectUpload {
         self.visit.fail(trouble, now, rng);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearken_proto::limits::BLOB_LEN;
+    use hearken_proto::wire::{Done, Refused};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::route::{CloseWhy, RoutePlan};
+
+    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+    const DONE: reply::Reply = reply::Reply::Done(Done {});
+
+    struct Ground {
+        upload: ObjectUpload,
+        router: Router,
+        rng: ChaCha20Rng,
+    }
+
+    impl Ground {
+        /// An upload of 20 chunks that was acknowledged so far, and whose entry names the object.
+        fn new(acknowledged: u32) -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(9);
+            let key = |rng: &mut ChaCha20Rng| Arc::new(ObjectSecretKey::generate(rng));
+            let write_key = key(&mut rng);
+            let plan = ObjectPlan { write_key, chunks: 20, root: [7; 32], ttl_hours: 504 };
+            let blob = Blob::new(Box::new([2; BLOB_LEN]));
+            let entry = Some(NamingEntry { write_key: key(&mut rng), blob });
+            let upload = ObjectUpload::new(plan, entry, acknowledged);
+            let mut ground = Self { upload, router: Router::new(), rng };
+            ground.open();
+            ground
+        }
+
+        fn open(&mut self) -> UploadStep {
+            let relay = hearken_proto::ids::Fingerprint::from_bytes([1; 32]);
+            let places = vec!["relay.example:4433".parse().unwrap()];
+            let relay = hearken_proto::address::RelayAddress::new(relay, places).unwrap();
+            let plan = RoutePlan { entry: None, relay };
+            let session = self.router.open(NOW, &mut self.rng, plan);
+            self.upload.opening(session);
+            self.upload.handle_opened(session, &mut self.router, &mut self.rng)
+        }
+
+        /// Puts every chunk that is wanted; the places of those.
+        fn fill(&mut self) -> Vec<u32> {
+            let Some((first, count)) = self.upload.wants_chunks() else { return Vec::new() };
+            let chunk = Blob::new(Box::new([1; BLOB_LEN]));
+            self.upload.put_chunks(vec![chunk; count], &mut self.router);
+            (first..).take(count).collect()
+        }
+
+        /// The relay answers what is first under way.
+        fn answer(&mut self, reply: &reply::Reply) -> UploadStep {
+            let first = match &self.upload.phase {
+                Phase::Declaring(command) | Phase::Naming(command) => *command,
+                _ => *self.upload.in_flight.front().unwrap(),
+            };
+            self.upload.handle_answer(first, reply, NOW, &mut self.router, &mut self.rng)
+        }
+
+        /// Up to where the entry is on its way.
+        fn to_naming(acknowledged: u32) -> Self {
+            let mut ground = Self::new(acknowledged);
+            ground.answer(&DONE);
+            while !matches!(ground.upload.phase, Phase::Naming(_)) {
+                ground.fill();
+                assert_eq!(ground.answer(&DONE), UploadStep::Going);
+            }
+            ground
+        }
+    }
+
+    fn refused(reason: Reason) -> reply::Reply {
+        reply::Reply::Refused(Refused { reason: reason.into() })
+    }
+
+    #[test]
+    fn it_goes_on_behind_the_last_acknowledged_chunk_and_names_at_last() {
+        let mut ground = Ground::new(5);
+        assert_eq!(ground.upload.wants_chunks(), None, "its key is not proven yet");
+        ground.answer(&DONE);
+        assert_eq!(ground.fill(), (5..20).collect::<Vec<_>>());
+        for acknowledged in 6..20 {
+            ground.answer(&DONE);
+            assert_eq!(ground.upload.progress(), (acknowledged, 20));
+        }
+        assert_eq!(ground.answer(&DONE), UploadStep::Going);
+        assert!(matches!(ground.upload.phase, Phase::Naming(_)));
+        assert_eq!(ground.answer(&DONE), UploadStep::Done);
+        assert!(!ground.upload.wants_session(UnixMillis(u64::MAX)));
+    }
+
+    #[test]
+    fn a_lost_session_begins_again_from_the_first_unacknowledged_chunk() {
+        let mut ground = Ground::new(1);
+        ground.answer(&DONE);
+        assert_eq!(ground.fill().len(), 16);
+        for _ in 0..3 {
+            assert_eq!(ground.answer(&DONE), UploadStep::Going);
+        }
+        let session = ground.upload.session().unwrap();
+        let lost = Some(Trouble::Route(CloseWhy::LinkLost));
+        ground.upload.handle_closed(session, lost, NOW, &mut ground.rng);
+        let due = ground.upload.poll_timeout().unwrap();
+        assert!(!ground.upload.wants_session(NOW) && ground.upload.wants_session(due));
+        ground.open();
+        ground.answer(&DONE);
+        assert_eq!(ground.fill(), (4..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_object_that_the_relay_forgot_begins_anew_with_work() {
+        let forgets = [Reason::ProofOfWork, Reason::NotYours];
+        for (reason, declared) in [(forgets[0], false), (forgets[1], false), (forgets[1], true)] {
+            let mut ground = Ground::new(5);
+            if declared {
+                ground.answer(&DONE);
+                ground.fill();
+            }
+            // The router of this test knows no relay, and so no work that it asks for.
+            let step = ground.answer(&refused(reason));
+            assert_eq!(step, UploadStep::Failed(UploadFailure::RelayMisbehaved));
+            assert_eq!(ground.upload.progress(), (0, 20));
+        }
+        let mut ground = Ground::to_naming(19);
+        ground.answer(&refused(Reason::NoObject));
+        assert_eq!(ground.upload.progress(), (0, 20));
+    }
+
+    #[test]
+    fn an_entry_that_is_refused_for_good_ends_it_and_one_that_waits_does_not() {
+        for (reason, failure) in [
+            (Reason::Named, UploadFailure::Named),
+            (Reason::Restored, UploadFailure::FeedRestored),
+            (Reason::Mismatch, UploadFailure::Mismatch),
+            (Reason::NotAdmitted, UploadFailure::NotAdmitted),
+            (Reason::Malformed, UploadFailure::RelayMisbehaved),
+        ] {
+            let mut ground = Ground::to_naming(19);
+            assert_eq!(ground.answer(&refused(reason)), UploadStep::Failed(failure));
+            assert!(!ground.upload.wants_session(UnixMillis(u64::MAX)));
+        }
+        for (reason, step) in [
+            (Reason::Full, UploadStep::FeedFull),
+            (Reason::NotYours, UploadStep::FeedMissing),
+            (Reason::Busy, UploadStep::Going),
+        ] {
+            let mut ground = Ground::to_naming(19);
+            assert_eq!(ground.answer(&refused(reason)), step);
+            assert_eq!(ground.upload.progress(), (20, 20), "nothing is uploaded again");
+            let due = ground.upload.poll_timeout().unwrap();
+            assert!(ground.upload.wants_session(due));
+            ground.open();
+            assert_eq!(ground.answer(&DONE), UploadStep::Going);
+            assert!(matches!(ground.upload.phase, Phase::Naming(_)));
+        }
+    }
+}
