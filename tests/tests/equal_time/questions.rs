@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use hearken_proto::auth::ObjectSecretKey;
 use hearken_proto::cell::Cell;
-use hearken_proto::ids::{ClaimId, ObjectId, RecvId, SendId};
+use hearken_proto::ids::{ClaimId, FeedId, FeedWriterId, ObjectId, RecvId, SendId};
 use hearken_proto::info::VerifiedInfo;
-use hearken_proto::limits::{BLOB_LEN, MAILBOX_IDLE_DAYS};
+use hearken_proto::limits::{BLOB_LEN, FEED_IDLE_DAYS};
 use hearken_proto::object::{Root, chunk_hash};
 use hearken_proto::payload::{Blob, Payload};
 use hearken_proto::seal::{PendingRoute, RouteSeal};
 use hearken_proto::wire::command::Command as Ask;
 use hearken_proto::wire::reply::Reply;
 use hearken_proto::wire::{
-    Ack, Auth, Claim, Command, Create, Delete, Get, ObjectChunk, ObjectDeclaration, ObjectGet,
-    ObjectPut, Put, Reason, Role, Watch, object_put,
+    Ack, Auth, Claim, Command, Create, Delete, FeedCreate, FeedGet, FeedKind, FeedPut, Get,
+    ObjectChunk, ObjectDeclaration, ObjectGet, ObjectPut, Put, Reason, Role, Watch, object_put,
 };
 use hearken_relay::core::LinkId;
 use rand_chacha::ChaCha20Rng;
@@ -57,10 +57,13 @@ pub(crate) enum Question {
     ObjectChunk,
     ObjectDelete,
     ObjectGet,
+    FeedGet,
+    FeedWatch,
+    FeedPut,
 }
 
 /// All of them.
-pub(crate) const QUESTIONS: [Question; 9] = [
+pub(crate) const QUESTIONS: [Question; 12] = [
     Question::Get,
     Question::Watch,
     Question::Ack,
@@ -70,6 +73,9 @@ pub(crate) const QUESTIONS: [Question; 9] = [
     Question::ObjectChunk,
     Question::ObjectDelete,
     Question::ObjectGet,
+    Question::FeedGet,
+    Question::FeedWatch,
+    Question::FeedPut,
 ];
 
 /// Why it is refused.
@@ -109,13 +115,15 @@ impl Question {
             Self::Put => Some(Role::Send),
             Self::Claim => Some(Role::Claim),
             Self::ObjectChunk | Self::ObjectDelete => Some(Role::Write),
+            Self::FeedGet | Self::FeedWatch => Some(Role::FeedRead),
+            Self::FeedPut => Some(Role::FeedWrite),
             Self::ObjectGet => None,
         }
     }
 }
 
-/// The keys of a mailbox and of an object.
-struct Keys([ObjectSecretKey; 4]);
+/// The keys of a mailbox, of an object and of a feed.
+struct Keys([ObjectSecretKey; 6]);
 
 impl Keys {
     fn generate(rng: &mut ChaCha20Rng) -> Self {
@@ -127,6 +135,8 @@ impl Keys {
             Role::Receive => 0,
             Role::Send => 1,
             Role::Claim => 2,
+            Role::FeedRead => 4,
+            Role::FeedWrite => 5,
             _ => 3,
         }]
     }
@@ -137,12 +147,14 @@ impl Keys {
             Role::Receive => *RecvId::of(&key).as_bytes(),
             Role::Send => *SendId::of(&key).as_bytes(),
             Role::Claim => *ClaimId::of(&key).as_bytes(),
+            Role::FeedRead => *FeedId::of(&key).as_bytes(),
+            Role::FeedWrite => *FeedWriterId::of(&key).as_bytes(),
             _ => *ObjectId::of(&key).as_bytes(),
         }
     }
 }
 
-/// A relay with mailboxes and objects that are there, and others that have gone.
+/// A relay with mailboxes, objects and feeds that are there, and others that have gone.
 pub(crate) struct World {
     relay: Relay,
     info: VerifiedInfo,
@@ -173,6 +185,8 @@ impl World {
                 (b's', Role::Send),
                 (b'c', Role::Claim),
                 (b'o', Role::Write),
+                (b'f', Role::FeedRead),
+                (b'w', Role::FeedWrite),
             ];
             for (letter, role) in rows {
                 let row = |keys: &Keys| [&[letter][..], &keys.id(role)].concat();
@@ -189,12 +203,15 @@ impl World {
         world
     }
 
-    /// Mailboxes that go for want of a reader, then others that are there; objects likewise.
+    /// Mailboxes that go for want of a reader and feeds for want of an entry, then others that are there; objects
+    /// likewise.
     fn fill(&mut self) {
         for at in 0..EACH {
             self.make_mailbox(at, Kind::Expired);
+            self.make_feed(at, Kind::Expired);
         }
-        self.relay.doze(DAY * MAILBOX_IDLE_DAYS);
+        // Longer than a mailbox waits for its reader.
+        self.relay.doze(DAY * FEED_IDLE_DAYS);
         self.relay.pass(DAY * 3);
         self.info = self.relay.info();
         for at in 0..EACH {
@@ -204,6 +221,7 @@ impl World {
         self.info = self.relay.info();
         for at in 0..EACH {
             self.make_mailbox(at, Kind::WrongKey);
+            self.make_feed(at, Kind::WrongKey);
             self.make_object(at, Kind::WrongKey, 24, 2);
             self.make_object(at, Kind::Unfinished, 24, 1);
         }
@@ -230,6 +248,21 @@ impl World {
         let put = Ask::Put(Put { put_id: self.blob.put_id().as_bytes().to_vec() });
         for (role, ask, has_blob) in
             [(Role::Receive, create, false), (Role::Claim, claim, false), (Role::Send, put, true)]
+        {
+            let reply = self.tell(&keys, role, ask, has_blob);
+            assert!(matches!(reply, Reply::Done(_)), "{reply:?}");
+        }
+    }
+
+    fn make_feed(&mut self, at: usize, kind: Kind) {
+        let keys = self.keys(kind, at);
+        let create = Ask::FeedCreate(FeedCreate {
+            write_public_key: keys.of(Role::FeedWrite).public_key().to_vec(),
+            kind: FeedKind::Group.into(),
+            proof_of_work: 0,
+        });
+        let put = self.ask(Question::FeedPut, &keys);
+        for (role, ask, has_blob) in [(Role::FeedRead, create, false), (Role::FeedWrite, put, true)]
         {
             let reply = self.tell(&keys, role, ask, has_blob);
             assert!(matches!(reply, Reply::Done(_)), "{reply:?}");
@@ -293,7 +326,8 @@ impl World {
             _ => self.keys(kind, at),
         };
         let (link, mut seal) = self.open();
-        let has_blob = matches!(question, Question::Put | Question::ObjectChunk);
+        let has_blob =
+            matches!(question, Question::Put | Question::ObjectChunk | Question::FeedPut);
         let mut auth = question.role().map(|role| self.prove(&seal, &keys, role));
         if let (Some(auth), Kind::WrongKey | Kind::WrongKeyMissing) = (&mut auth, kind) {
             self.rng.fill_bytes(&mut auth.mac);
@@ -330,6 +364,12 @@ impl World {
             Question::ObjectGet => {
                 let object_id = keys.id(Role::Write).to_vec();
                 Ask::ObjectGet(ObjectGet { object_id, first: 0, max: 1 })
+            }
+            Question::FeedGet => Ask::FeedGet(FeedGet { after: 0, max: 1 }),
+            Question::FeedWatch => Ask::Watch(Watch { after: 0, feed: true }),
+            Question::FeedPut => {
+                let put_id = self.blob.put_id().as_bytes().to_vec();
+                Ask::FeedPut(FeedPut { put_id, names_object: false })
             }
         }
     }
