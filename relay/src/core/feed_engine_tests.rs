@@ -15,9 +15,13 @@ use super::command::{
 use super::config::CoreConfig;
 use super::feed_rows::FeedKind;
 use super::{CommandContext, ReadCommand, WriteCommand};
+use crate::backup::{Source, write_from};
+use crate::folder::Folder;
+use crate::restore::restore;
+use crate::stop::Stop;
 use crate::store::fixture::Fixture;
 use crate::store::fjall::test_support::FjallFixture;
-use crate::store::{DayKeys, MemoryStore, Query, run_batch};
+use crate::store::{DayKeys, FjallConfig, FjallStore, MemoryStore, Query, run_batch};
 
 const PERMIT: Permit =
     Permit { proven: true, admitted: true, open: true, worked: true, room: true };
@@ -171,6 +175,68 @@ fn entries_and_their_objects_go_with_their_day<F: Fixture>() {
     // Nothing remembers what went: the same bytes are another entry, behind.
     assert!(matches!(ground.write(vec![put(1, None)])[0], Answer::Stored { .. }));
     assert!(ground.get(cursor).unwrap().iter().map(|(_, blob)| blob.as_bytes()[0]).eq([3, 1]));
+}
+
+/// A relay's folder as the committer and the readers see it.
+struct Served {
+    store: FjallStore,
+    context: CommandContext,
+    keys: DayKeys,
+}
+
+impl Served {
+    fn open(folder: &Folder) -> Self {
+        let store = FjallStore::open(folder.path(), FjallConfig::default()).unwrap();
+        let keys = DayKeys::open(&folder.day_keys()).unwrap();
+        let limits = CoreConfig::default().command_limits();
+        Self { store, context: CommandContext::new(keys.clone(), limits), keys }
+    }
+
+    fn write(&mut self, writes: Vec<Write>, now: UnixMillis) -> Vec<Answer> {
+        let mut rng = ChaCha20Rng::seed_from_u64(now.0);
+        let commands = writes.into_iter().map(WriteCommand);
+        let outcomes = run_batch(&self.store, commands, &mut self.context, now, &mut rng);
+        outcomes.into_iter().map(|outcome| outcome.unwrap().answer).collect()
+    }
+
+    fn entries(&mut self, now: UnixMillis) -> Vec<u8> {
+        let (after, max, today) = (0, 16, now.day());
+        let read = Read::FeedGet { feed: FEED, after, max, today, proven: true };
+        match ReadCommand(read).run(&self.store, &mut self.keys).unwrap().answer {
+            Answer::Blobs { blobs, .. } => {
+                blobs.iter().map(|(_, blob)| blob.as_bytes()[0]).collect()
+            }
+            _ => panic!(),
+        }
+    }
+}
+
+#[test]
+fn a_backup_holds_feeds_and_what_their_entries_name_and_a_restored_one_names_nothing_more() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = Folder::new(temporary.path().join("relay"));
+    folder.init(None, &[]).unwrap();
+    let now = UnixMillis(20_000 * DAY_MS);
+    let mut served = Served::open(&folder);
+    served
+        .write(all_of([vec![create(), put(1, None)], object(7), vec![put(2, Some(OBJECT))]]), now);
+    let out = temporary.path().join("backup");
+    let source = Source::new(&folder, &served.store, &served.keys, now).unwrap();
+    write_from(source, &out, &Stop::default()).unwrap();
+
+    let now = UnixMillis(now.0 + DAY_MS);
+    let restored = Folder::new(temporary.path().join("restored"));
+    restore(&out, &restored, now, &Stop::default()).unwrap();
+    let mut served = Served::open(&restored);
+    assert_eq!(served.entries(now), [1, 2]);
+    let read = Read::ObjectGet { object: OBJECT, first: 0, max: 1, hour: now.hour() };
+    let answer = ReadCommand(read).run(&served.store, &mut served.keys).unwrap().answer;
+    assert!(matches!(answer, Answer::Chunks { blobs, .. } if blobs == [blob(7)]));
+    let answers = served.write(vec![put(2, Some(OBJECT)), put(3, Some(OBJECT)), put(4, None)], now);
+    assert!(matches!(answers[0], Answer::Done), "what it took before is repeated");
+    assert!(matches!(answers[1], Answer::Refused(Reason::Restored)));
+    assert!(matches!(answers[2], Answer::Stored { .. }));
+    assert_eq!(served.entries(now), [1, 2, 4]);
 }
 
 fn all_of(writes: [Vec<Write>; 3]) -> Vec<Write> {
