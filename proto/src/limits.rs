@@ -174,6 +174,8 @@ pub const FEED_CASE_ENTRY_DAYS: u32 = 400;
 pub const FEED_IDLE_DAYS: u32 = 400;
 /// Entries of a feed by default: as many blobs as the largest object, 20 MB; 32 a member where there are 256.
 pub const FEED_ENTRIES_MAX: u32 = 8_192;
+/// Entries of a case's feed, which are kept nineteen times as long: 64 of each of 16 handlers.
+pub const FEED_CASE_ENTRIES_MAX: u32 = 1_024;
 /// Entries that name an object and that a feed takes beyond that: however many messages somebody put, two commits of
 /// each of 256 members still get in, so that a group can move on to its next feed.
 pub const FEED_NAMING_RESERVE: u32 = 512;
@@ -212,6 +214,7 @@ const _: () = {
     assert!(SESSION_CELLS_MAX == 1_048_576);
     assert!(OBJECT_TTL_HOURS_MAX == 504 && SKIPPED_DAYS_MAX == 22 && TEXT_MAX == 262_144);
     assert!(FEED_GROUP_ENTRY_DAYS <= FEED_IDLE_DAYS && FEED_CASE_ENTRY_DAYS <= FEED_IDLE_DAYS);
+    assert!(FEED_CASE_ENTRIES_MAX == 64 * 16 && FEED_CASE_ENTRIES_MAX <= FEED_ENTRIES_MAX);
     assert!(FEED_ENTRIES_MAX == 32 * 256 && FEED_NAMING_RESERVE == 2 * 256);
     assert!(FEED_OBJECT_CHUNKS_MAX as usize * BLOB_LEN >= 4 * 256 * 1_200);
     assert!(WATCHES_PER_FEED_MAX == 1_024);

@@ -212,3 +212,21 @@ fn a_restored_feed_passes_messages_on_and_takes_no_entry_that_names_an_object() 
     assert_done(&object.again(&mut net));
     assert_done(&object.name(&mut net, &fresh, &other));
 }
+
+#[test]
+fn days_into_which_nothing_is_put_any_more_are_flushed_also_far_behind() {
+    let identity = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
+    let keys = super::EpochKeys::new(Vec::new());
+    let mut core =
+        super::RelayCore::new(super::testing::config(), identity, keys, super::testing::START);
+    core.handle_timeout(super::testing::START, &mut Net::one().rng);
+    let mut flushed = Vec::new();
+    while let Some(action) = core.poll_action() {
+        if let super::Action::FlushDays(days) = action {
+            flushed.push(days.start.0..days.end.0);
+        }
+    }
+    let today = super::testing::START.day().0;
+    // Mailboxes, groups and objects put into the days between, cases into the last.
+    assert_eq!(flushed, [0..today + 21, today + 23..today + 400]);
+}

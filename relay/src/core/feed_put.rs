@@ -82,7 +82,8 @@ fn refused_for_now(
     put: &FeedPut,
 ) -> Option<Reason> {
     let reserve = if put.names.is_some() { FEED_NAMING_RESERVE } else { 0 };
-    let entries_max = context.limits.feed_entries_max.saturating_add(reserve);
+    let entries_max = row.kind.entries_max(context.limits.feed_entries_max);
+    let entries_max = entries_max.saturating_add(reserve);
     if !put.permit.open {
         Some(Reason::NotAdmitted)
     } else if !put.permit.room {

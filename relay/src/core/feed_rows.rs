@@ -12,7 +12,9 @@
 //! Guarantees: as of `rows.rs`; no time finer than a day of an entry, and nothing of who reads.
 
 use hearken_proto::ids::{FeedId, FeedWriterId, ID_LEN, ObjectId, PutId};
-use hearken_proto::limits::{FEED_CASE_ENTRY_DAYS, FEED_GROUP_ENTRY_DAYS, FEED_IDLE_DAYS};
+use hearken_proto::limits::{
+    FEED_CASE_ENTRIES_MAX, FEED_CASE_ENTRY_DAYS, FEED_GROUP_ENTRY_DAYS, FEED_IDLE_DAYS,
+};
 use hearken_proto::time::UnixDay;
 
 use super::rows::{Fields, Kind, corrupt, key};
@@ -28,6 +30,14 @@ pub(super) enum FeedKind {
 }
 
 impl FeedKind {
+    /// Entries that a feed holds, where the operator bounds them to `entries_max`.
+    pub(super) fn entries_max(self, entries_max: u32) -> u32 {
+        match self {
+            Self::Group => entries_max,
+            Self::Case => entries_max.min(FEED_CASE_ENTRIES_MAX),
+        }
+    }
+
     /// Days for which an entry is kept, to the end of the last.
     pub(super) fn entry_days(self) -> u32 {
         match self {
@@ -286,6 +296,15 @@ mod tests {
         row.append(UnixDay(20_025), 32);
         assert_eq!(row.days[0], FeedDay { day: UnixDay(20_021), first: 10, last: 31, entries: 13 });
         assert_eq!(row.days[1], FeedDay { day: UnixDay(20_025), first: 32, last: 32, entries: 1 });
+    }
+
+    #[test]
+    fn a_case_holds_fewer_entries_than_a_group_and_no_feed_more_than_the_operator_says() {
+        assert_eq!(
+            (FeedKind::Group.entries_max(8_192), FeedKind::Case.entries_max(8_192)),
+            (8_192, 1_024)
+        );
+        assert_eq!((FeedKind::Group.entries_max(3), FeedKind::Case.entries_max(3)), (3, 3));
     }
 
     #[test]

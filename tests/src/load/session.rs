@@ -6,7 +6,7 @@ use hearken_proto::address::RelayAddress;
 use hearken_proto::auth::ObjectSecretKey;
 use hearken_proto::cell::{Cell, CloseReason, Kind};
 use hearken_proto::hop::NextHop;
-use hearken_proto::ids::{ClaimId, Fingerprint, ObjectId, RecvId, SendId};
+use hearken_proto::ids::{ClaimId, FeedId, FeedWriterId, Fingerprint, ObjectId, RecvId, SendId};
 use hearken_proto::info::{UnverifiedInfo, VerifiedInfo, request, set_next_hop};
 use hearken_proto::payload::{Blob, Payload};
 use hearken_proto::pow::{Challenge, Purpose, Search};
@@ -219,6 +219,8 @@ impl Session {
             Role::Receive => *RecvId::of(&public_key).as_bytes(),
             Role::Send => *SendId::of(&public_key).as_bytes(),
             Role::Write => *ObjectId::of(&public_key).as_bytes(),
+            Role::FeedRead => *FeedId::of(&public_key).as_bytes(),
+            Role::FeedWrite => *FeedWriterId::of(&public_key).as_bytes(),
             _ => *ClaimId::of(&public_key).as_bytes(),
         };
         let (context, auth_key) = (infos.relay.context(), infos.relay.auth_key());

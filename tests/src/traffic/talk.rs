@@ -127,6 +127,7 @@ impl Talk {
         let due = match &command {
             Command::Get(get) => get.max,
             Command::ObjectGet(get) => get.max,
+            Command::FeedGet(get) => get.max,
             _ => 1,
         };
         self.session.say(&mut self.link, auth, command, blob, &mut self.rng)?;
