@@ -494,7 +494,7 @@ pub(crate) fn erase(
 pub(crate) fn sweep(tx: &Connection, now: UnixMillis) -> Result<(), VaultError> {
     let mut statement = tx.prepare_cached(
         "SELECT thread, id, state FROM message
-         WHERE expires_at <= ?1 AND kind NOT IN (7, 11, 13) ORDER BY seq",
+         WHERE expires_at <= ?1 AND kind NOT IN (7, 11, 13) ORDER BY expires_at",
     )?;
     let rows = statement.query_map([now.0], |row| {
         Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, i64>(2)?))
@@ -529,7 +529,9 @@ pub(crate) fn is_sweep_due(db: &Connection, now: UnixMillis) -> Result<bool, Vau
 /// When the next line is up.
 pub(crate) fn next_end(db: &Connection) -> Result<Option<UnixMillis>, VaultError> {
     let end: Option<u64> = db
-        .prepare_cached("SELECT min(expires_at) FROM message WHERE kind NOT IN (7, 11, 13)")?
+        .prepare_cached(
+            "SELECT min(expires_at) FROM message WHERE expires_at IS NOT NULL AND kind NOT IN (7, 11, 13)",
+        )?
         .query_row([], |row| row.get(0))?;
     Ok(end.map(UnixMillis))
 }

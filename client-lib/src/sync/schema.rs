@@ -107,11 +107,12 @@ CREATE TABLE message (
     received_at INTEGER,
     state INTEGER NOT NULL,
     shown INTEGER NOT NULL DEFAULT 1,
-    UNIQUE (thread, id)
+    UNIQUE (id, thread)
 );
 CREATE INDEX message_unshown ON message (seq) WHERE shown = 0;
 CREATE INDEX message_of ON message (thread, seq);
 CREATE INDEX message_expires ON message (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX message_gone ON message (seq) WHERE kind = 13;
 CREATE INDEX message_queued ON message (thread) WHERE state = 0;
 CREATE INDEX message_reaction ON message (thread, target) WHERE kind = 6;
 

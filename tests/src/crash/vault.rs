@@ -64,7 +64,9 @@ pub(super) fn read(vault: &Vault, took: Duration) -> Result<Found> {
     ensure!(whole == "ok", "the database is damaged: {whole}");
     let mut found = Found { took, ..Found::default() };
     let mut rows = db.prepare(
-        "SELECT lower(hex(id)), from_me, text, state, sealed FROM message WHERE kind = 0 ORDER BY seq",
+        "SELECT lower(hex(id)), author IS NULL, text, state,
+             NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = message.id)
+         FROM message WHERE kind = 0 ORDER BY seq",
     )?;
     let texts = rows.query_map([], |row| {
         let text =
