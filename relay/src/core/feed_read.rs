@@ -105,11 +105,6 @@ fn is_whole_after(
     after: u64,
     today: UnixDay,
 ) -> Result<bool, StoreError> {
-    // A reader that is given what is left as if it were everything.
-    #[cfg(hearken_planted)]
-    if hearken_proto::planted::is("feed-gap-untold") {
-        return Ok(true);
-    }
     let dropped = row.dropped(today);
     // Where nothing was dropped, `dropped` is the start, which is where a reader without a cursor stands.
     if after == dropped || after == row.newest {
