@@ -11,7 +11,7 @@ use super::steps::HOUR_MS;
 use super::world::{World, vault};
 
 /// A blob older than this need not arrive: its TTL, less what clocks may be off.
-const EXPIRED_MS: u64 = 21 * DAY_MS - 4 * HOUR_MS;
+pub(super) const EXPIRED_MS: u64 = 21 * DAY_MS - 4 * HOUR_MS;
 
 impl World {
     /// Which contacts somebody has.

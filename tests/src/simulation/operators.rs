@@ -12,6 +12,7 @@ use hearken_relay::store::MemoryStore;
 use rand_core::Rng;
 
 use super::fault::Fault;
+use super::looking::EXPIRED_MS;
 use super::model::{Excuse, Sealed};
 use super::network::Node;
 use super::world::{Backup, Lie, World, vault};
@@ -102,13 +103,16 @@ impl World {
         }
         let relays = self.relays.len();
         for of in &mut self.model.conversations {
-            // The one blob that names a writer may be the one that was changed; then nobody can name it to this relay.
-            let changed = of.sealed.iter().any(|sealed| {
-                sealed.excuse == Some(Excuse::Garbled)
+            // The one blob that names a writer may be the one that was changed, or that expired unread; then nobody can
+            // name it to this relay.
+            let missed = of.sealed.iter().any(|sealed| {
+                let expired = !sealed.seen && self.now - sealed.at >= EXPIRED_MS;
+                let missed = matches!(sealed.excuse, Some(Excuse::Garbled | Excuse::Expired));
+                (expired || missed)
                     && of.reader_of(sealed.from).is_some_and(|reader| reader % relays == at)
             });
-            if changed {
-                of.tear("a relay that changed blobs lost its past as well");
+            if missed {
+                of.tear("a relay of which blobs were missed lost its past as well");
             }
         }
         let clock = self.relays[at].clock(self.now);
