@@ -40,11 +40,6 @@ impl Watch {
 
     /// There is something new in the mailbox.
     pub(super) fn notice(&mut self) {
-        // As if what is under way had brought it.
-        #[cfg(hearken_planted)]
-        if self.is_busy() && hearken_proto::planted::is("watch-misses") {
-            return;
-        }
         self.more = true;
     }
 
@@ -88,20 +83,11 @@ impl Watch {
         if !self.is_started || self.reading.is_some() || !window || !is_next {
             return false;
         }
-        #[cfg(hearken_planted)]
-        if self.is_busy() && hearken_proto::planted::is("watch-misses") {
-            return false;
-        }
         self.cursor = position;
         self.unacknowledged.push_back(position);
         // What was noticed before lies before it; what comes behind it is noticed when it comes.
         self.more = false;
         true
-    }
-
-    #[cfg(hearken_planted)]
-    fn is_busy(&self) -> bool {
-        self.reading.is_some() || !self.unacknowledged.is_empty()
     }
 
     /// The reader has stored everything up to `cursor`.

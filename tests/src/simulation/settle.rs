@@ -16,6 +16,8 @@ const ROUND_MS: u64 = 90_000;
 /// clients rightly refuse each other for hours, and what a relay forged, changed or let expire is missed when the next message comes.
 const UNSETTLING: [Fault; 4] =
     [Fault::ClockSkew, Fault::Garbled, Fault::Forged, Fault::BlobExpired];
+/// Bytes of a text that takes three blobs.
+const LONG: usize = 5_000;
 /// Longer than anybody waits before they try again by themselves.
 const UNDISTURBED_MS: u64 = 15 * 60_000;
 /// Longer than a receipt waits.
@@ -47,7 +49,7 @@ impl World {
         self.rounds()?;
         // What is told when a watch begins is told again: a claim that was refused meanwhile.
         self.sleep(60_000)?;
-        self.write_to_all()?;
+        self.write_to_all(4)?;
         self.rounds()?;
         // Receipts of that have all gone after ten minutes, and are answered by none.
         self.pass(self.now + RECEIPTS_MS)?;
@@ -68,6 +70,8 @@ impl World {
                 self.begin(who, |client, now, rng| Ok(client.begin_follow(now, rng)?))?;
             }
         }
+        // Several blobs at once, and nothing after them.
+        self.write_to_all(LONG)?;
         self.pass(self.now + UNDISTURBED_MS)?;
         self.look_all()?;
         (0..self.model.conversations.len()).try_for_each(|at| self.judge_messages(at))
@@ -106,11 +110,11 @@ impl World {
     }
 
     /// Everybody writes to everybody, so that what is missing before shows.
-    fn write_to_all(&mut self) -> Result<(), Broken> {
+    fn write_to_all(&mut self, bytes: usize) -> Result<(), Broken> {
         for who in 0..self.people.len() {
             self.refresh(who)?;
             for contact in 0..self.model.views[who].contacts.len() {
-                self.send(who, contact, 4)?;
+                self.send(who, contact, bytes)?;
             }
         }
         Ok(())

@@ -82,11 +82,6 @@ mod in_product_code {
     }
 
     #[test]
-    fn planted_watch_that_misses_what_comes_during_a_read() {
-        finds("watch-misses", |broken| matches!(broken, Broken::Lost(_) | Broken::Stuck(_)));
-    }
-
-    #[test]
     fn planted_claim_that_overwrites() {
         finds("claim-overwrites", |broken| matches!(broken, Broken::ClaimOverwritten(_)));
     }
