@@ -13,9 +13,10 @@ use super::world::World;
 const ROUNDS_MAX: usize = 12;
 const ROUND_MS: u64 = 90_000;
 /// Where one of these was, not everything comes to pass with nobody asking again: with clocks that were wrong, relays and
-/// clients rightly refuse each other for hours, and what a relay forged, changed or let expire is missed when the next message comes.
-const UNSETTLING: [Fault; 4] =
-    [Fault::ClockSkew, Fault::Garbled, Fault::Forged, Fault::BlobExpired];
+/// clients rightly refuse each other for hours, and what a relay forged, changed or
+/// let expire is missed when the next message comes; so is a cell that vanished from a link which goes on.
+const UNSETTLING: [Fault; 5] =
+    [Fault::ClockSkew, Fault::Garbled, Fault::Forged, Fault::BlobExpired, Fault::Dropped];
 /// Bytes of a text that takes three blobs.
 const LONG: usize = 5_000;
 /// Longer than anybody waits before they try again by themselves.
