@@ -39,6 +39,7 @@ mod event;
 mod file;
 #[doc(hidden)]
 pub mod fuzzing;
+pub(crate) mod group;
 pub mod handshake;
 mod invitation;
 pub mod manual;
