@@ -5,37 +5,12 @@ use core::fmt;
 use hearken_proto::time::UnixMillis;
 
 use crate::conversation::{Author, Conversation, PersonId, ThreadId, ThreadKind};
+use crate::id::id;
 use crate::message::MessageId;
 
-/// Names a consent, the same for everyone: 16 random bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConsentId([u8; 16]);
-
-impl ConsentId {
-    /// Takes an id as it was stored or received.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// 32 characters of lower-case hexadecimal.
-impl fmt::Display for ConsentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for ConsentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ConsentId(..)")
-    }
+id! {
+    /// Names a consent, the same for everyone: 16 random bytes.
+    pub ConsentId
 }
 
 /// How far a consent has come.

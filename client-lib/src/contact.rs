@@ -2,35 +2,11 @@
 
 use core::fmt;
 
-/// Names a contact on this side only: 16 random bytes, never sent.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContactId([u8; 16]);
+use crate::id::id;
 
-impl ContactId {
-    /// Takes an id as it was stored.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// 32 characters of lower-case hexadecimal.
-impl fmt::Display for ContactId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for ContactId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ContactId(..)")
-    }
+id! {
+    /// Names a contact on this side only: 16 random bytes, never sent.
+    pub ContactId
 }
 
 /// Whether the other side is there yet.

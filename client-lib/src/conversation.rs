@@ -1,8 +1,7 @@
 //! Whom a message is exchanged with, and who wrote it: the same for a contact and for a group.
 
-use core::fmt;
-
 use crate::contact::ContactId;
+use crate::id::id;
 
 /// A conversation: everything about messages is said of one, whoever takes part in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,9 +43,10 @@ pub enum Author {
     Contact(ContactId),
 }
 
-/// A conversation in the vault: the id of the contact or of the group, 16 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ThreadId([u8; 16]);
+id! {
+    /// A conversation in the vault: the id of the contact or of the group, 16 bytes.
+    pub(crate) ThreadId
+}
 
 /// What a thread is with. The numbers stand in the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,38 +55,22 @@ pub(crate) enum ThreadKind {
     Contact = 0,
 }
 
-/// A person of a conversation in the vault: the id of the contact, or of the member within the group, 16 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct PersonId([u8; 16]);
-
-macro_rules! id16 {
-    ($name:ident) => {
-        impl $name {
-            pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
-                Self(bytes)
-            }
-
-            pub(crate) const fn as_bytes(&self) -> &[u8; 16] {
-                &self.0
-            }
-        }
-
-        impl From<ContactId> for $name {
-            fn from(contact: ContactId) -> Self {
-                Self(*contact.as_bytes())
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
-    };
+id! {
+    /// A person of a conversation in the vault: the id of the contact, or of the member within the group, 16 bytes.
+    pub(crate) PersonId
 }
 
-id16!(ThreadId);
-id16!(PersonId);
+impl From<ContactId> for ThreadId {
+    fn from(contact: ContactId) -> Self {
+        Self::from_bytes(*contact.as_bytes())
+    }
+}
+
+impl From<ContactId> for PersonId {
+    fn from(contact: ContactId) -> Self {
+        Self::from_bytes(*contact.as_bytes())
+    }
+}
 
 impl ThreadKind {
     /// The conversation of a thread of this kind, for callers.

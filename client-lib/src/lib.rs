@@ -41,6 +41,7 @@ mod file;
 pub mod fuzzing;
 pub(crate) mod group;
 pub mod handshake;
+mod id;
 mod invitation;
 pub mod manual;
 mod message;

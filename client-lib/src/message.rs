@@ -7,36 +7,11 @@ use hearken_proto::time::UnixMillis;
 use crate::consent::{ConsentId, ConsentState};
 use crate::contact::ContactId;
 use crate::conversation::{Author, Conversation, PersonId, ThreadId, ThreadKind};
+use crate::id::id;
 
-/// Names a message, the same at both ends: 16 random bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId([u8; 16]);
-
-impl MessageId {
-    /// Takes an id as it was stored or received.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// 32 characters of lower-case hexadecimal.
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MessageId(..)")
-    }
+id! {
+    /// Names a message, the same at both ends: 16 random bytes.
+    pub MessageId
 }
 
 /// What a line of a conversation is.

@@ -5,6 +5,12 @@
 #[error("not a part of a group")]
 pub(crate) struct Malformed;
 
+impl From<core::array::TryFromSliceError> for Malformed {
+    fn from(_: core::array::TryFromSliceError) -> Self {
+        Self
+    }
+}
+
 /// Why the rules of a group do not allow something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

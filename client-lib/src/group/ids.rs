@@ -2,65 +2,25 @@
 
 use sha2::{Digest, Sha256};
 
-use super::error::Malformed;
+use crate::id::id;
 
 const MEMBER_LABEL: &[u8] = b"hearken/1 group member";
 const PROPOSAL_LABEL: &[u8] = b"hearken/1 group proposal";
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub(crate) struct $name([u8; Self::LEN]);
-
-        impl $name {
-            /// Length in bytes.
-            pub(crate) const LEN: usize = 16;
-
-            /// Takes an id as it was stored or sent.
-            #[must_use]
-            pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-                Self(bytes)
-            }
-
-            /// The 16 bytes.
-            #[must_use]
-            pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
-                &self.0
-            }
-        }
-
-        impl core::fmt::Debug for $name {
-            /// Ids say who is in which group.
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
-
-        impl TryFrom<&[u8]> for $name {
-            type Error = Malformed;
-
-            fn try_from(bytes: &[u8]) -> Result<Self, Malformed> {
-                bytes.try_into().map(Self).map_err(|_| Malformed)
-            }
-        }
-    };
-}
-
 id! {
     /// A group: 16 random bytes.
-    GroupId
+    pub(crate) GroupId
 }
 
 id! {
     /// A member of a group: a hash of the signature key that the member has in this group alone. It outlives changes of the
     /// leaf's other keys, and being added anew.
-    MemberId
+    pub(crate) MemberId
 }
 
 id! {
     /// A change that is open in a group.
-    ProposalId
+    pub(crate) ProposalId
 }
 
 impl MemberId {

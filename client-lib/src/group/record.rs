@@ -171,7 +171,7 @@ pub(crate) fn checked_name(name: &str) -> Result<String, Forbidden> {
 }
 
 fn read_ids(ids: &[Vec<u8>]) -> Result<BTreeSet<MemberId>, Malformed> {
-    ids.iter().map(|id| id.as_slice().try_into()).collect()
+    ids.iter().map(|id| Ok(id.as_slice().try_into()?)).collect()
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -244,7 +244,7 @@ impl EncodedChange {
     }
 
     pub(crate) fn read(&self) -> Result<Change, Malformed> {
-        let member = || MemberId::try_from(self.member.as_slice());
+        let member = || MemberId::try_from(self.member.as_slice()).map_err(Malformed::from);
         match self.kind {
             1 if self.member.is_empty() => Ok(Change::Add),
             2 => member().map(Change::Remove),

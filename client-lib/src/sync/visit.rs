@@ -67,6 +67,19 @@ impl Visit {
         self.retry_at = Some(self.backoff.fail(now, rng));
     }
 
+    /// The session ended. `failure` is why, where it was not this side's wish.
+    pub(crate) fn close(
+        &mut self,
+        failure: Option<Trouble>,
+        now: UnixMillis,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) {
+        match failure {
+            Some(failure) => self.fail(failure, now, rng),
+            None => self.end(),
+        }
+    }
+
     /// Something failed and the session stays: when to try again in it.
     pub(crate) fn wait(
         &mut self,

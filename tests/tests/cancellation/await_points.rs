@@ -73,12 +73,16 @@ impl Exchange {
         let text = format!("{task} {point}");
         let message = self.pair.ben.send_text(self.pair.to_amina, &text).await.unwrap();
         self.sent.push(text);
-        let reached = tokio::select! {
-            biased;
-            () = self.arrival() => false,
-            () = &mut hold => true,
-            () = tokio::time::sleep(PATIENCE) => panic!("{task} {point}: it neither arrives nor waits"),
+        let either = async {
+            tokio::select! {
+                biased;
+                () = self.arrival() => false,
+                () = &mut hold => true,
+            }
         };
+        let reached = tokio::time::timeout(PATIENCE, either).await;
+        let reached =
+            reached.unwrap_or_else(|_| panic!("{task} {point}: neither arrives nor waits"));
         self.relays.iter_mut().for_each(Relay::drop_it);
         // Before there are others, whose tasks it would hold.
         drop(hold);

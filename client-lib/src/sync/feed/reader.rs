@@ -260,10 +260,7 @@ impl FeedReader {
         if !self.is_lost() {
             self.phase = Phase::Away;
         }
-        match failure {
-            Some(failure) => self.visit.fail(failure, now, rng),
-            None => self.visit.end(),
-        }
+        self.visit.close(failure, now, rng);
     }
 
     /// No session could be planned.

@@ -192,10 +192,7 @@ impl FeedWriter {
         }
         self.is_open = false;
         self.forget_flight();
-        match failure {
-            Some(failure) => self.visit.fail(failure, now, rng),
-            None => self.visit.end(),
-        }
+        self.visit.close(failure, now, rng);
     }
 
     /// No session could be planned.

@@ -191,10 +191,7 @@ impl ObjectDownload {
             return self.visit.end();
         }
         self.phase = Phase::Away;
-        match failure {
-            Some(failure) => self.visit.fail(failure, now, rng),
-            None => self.visit.end(),
-        }
+        self.visit.close(failure, now, rng);
     }
 
     /// No session could be planned.

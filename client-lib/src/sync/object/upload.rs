@@ -261,10 +261,7 @@ impl ObjectUpload {
         }
         self.phase = Phase::Away;
         self.in_flight.clear();
-        match failure {
-            Some(failure) => self.visit.fail(failure, now, rng),
-            None => self.visit.end(),
-        }
+        self.visit.close(failure, now, rng);
     }
 
     /// No session could be planned.
